@@ -1,0 +1,1 @@
+"""What all packages speak: money, time, ids, consent and errors. Standard library only."""

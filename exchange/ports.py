@@ -1,0 +1,153 @@
+"""What the exchange needs from outside: where its line items come from, where money is kept, who scores, who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+
+class LineItemRecord(msgspec.Struct, frozen=True):
+    """An active line item with all that the inventory snapshot needs of it, its campaign and its creatives.
+
+    Numbers are dense positive integers that never change and are never reused; budgets are not here but in
+    `BudgetLedger`. `starts_at_ms`/`ends_at_ms` are UTC (0: without end); `hours_of_week` counts from Monday 00:00 in
+    `time_zone`. `targeting` maps a dimension (`country device category keyword segment seen_product placement
+    language`) to the values of which one must match.
+    """
+
+    line_item_id: str
+    number: int
+    campaign_id: str
+    campaign_number: int
+    advertiser_id: str
+    advertiser_domain: str
+    strategy: int
+    pricing_model: int
+    bid_micros: int
+    currency: str
+    targeting: dict[str, tuple[str, ...]]
+    cap_impressions: int
+    cap_window_s: int
+    starts_at_ms: int
+    ends_at_ms: int
+    hours_of_week: tuple[int, ...]
+    time_zone: str
+    creatives: tuple[CreativeRecord, ...]
+    revision: int
+
+
+class CreativeRecord(msgspec.Struct, frozen=True):
+    """One creative; `review_state` as haat.campaigns.v1.ReviewState (1 pending, 2 approved, 3 refused)."""
+
+    creative_id: str
+    number: int
+    format: int
+    width: int
+    height: int
+    title: str
+    image_url: str
+    landing_url: str
+    video_url: str
+    duration_s: int
+    product_id: str
+    category: str
+    review_state: int
+
+
+class LineItemSource(Protocol):
+    """Where the inventory snapshot comes from."""
+
+    def sequence(self) -> int:
+        """The number of the newest change; grows by at least one with each."""
+
+    def active(self) -> list[LineItemRecord]:
+        """All line items that could run: they, their campaign and their advertiser are active."""
+
+    def changed_since(self, sequence: int) -> tuple[int, list[LineItemRecord], list[str]]:
+        """(newest sequence, line items that changed and are active, ids of line items that are active no more)."""
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """Limits of one account in micros; 0 is no limit. Days are those of `time_zone`."""
+
+    account: int
+    total_micros: int
+    daily_micros: int
+    currency: str
+    time_zone: str
+
+
+class Spend(msgspec.Struct, frozen=True):
+    """What was billed to a line item, to be added to its own account and to its campaign's."""
+
+    line_item_number: int
+    campaign_number: int
+    billed_micros: int
+    taken_at_ms: int
+    kind: int
+
+
+class BudgetLedger(Protocol):
+    """The record of money: what each account may spend and what it has spent.
+
+    An account is a line item (its number) or a campaign (its number + CAMPAIGN_ACCOUNTS). Promises: the sum of what is
+    spent and what is leased never exceeds the limits, whoever leases; a lease of a dead holder comes back.
+    """
+
+    def lease(self, holder: str, wanted: Mapping[int, int], now_ms: int) -> dict[int, int]:
+        """Carve up to `wanted` micros out of each account for `holder`; what was granted, 0 and more."""
+
+    def give_back(self, holder: str, unused: Mapping[int, int]) -> None:
+        """Return leased micros that were not spent."""
+
+    def give_back_all(self, holder: str) -> None:
+        """Every lease of `holder` ends; what it did not settle is free again."""
+
+    def settle(self, holder: str, spends: Sequence[Spend], upto_offset: int) -> None:
+        """Add spends out of the holder's leases, and remember in the same transaction that the log of notices is
+        counted up to `upto_offset`; spends below an offset that is already counted are ignored.
+        """
+
+    def counted_upto(self) -> int:
+        """The offset of topic `notices` up to which spends are counted."""
+
+
+CAMPAIGN_ACCOUNTS = 1 << 31
+
+
+class PageColumns(msgspec.Struct):
+    """What the click model may know of each page view; all arrays have one entry (or row) per page view.
+
+    `segments` holds the visitor's segments ("name=value", empty without consent) as tuples of text.
+    """
+
+    viewed_at_ms: NDArray[np.int64]
+    segments: list[tuple[str, ...]]
+    device_type: NDArray[np.int32]
+
+
+class Ranker(Protocol):
+    """The chance of a click. Pure: touches nothing outside."""
+
+    version: str
+
+    def compile_products(self, product_ids: Sequence[str]) -> object:
+        """What can be computed from the products alone; made with the snapshot, handed back to `score`."""
+
+    def prior(self, product_ids: Sequence[str]) -> NDArray[np.float64]:
+        """Smoothed click rates, shape (products, 4): by position 0 (unknown), 1, 2, 3 and beyond."""
+
+    def score(
+        self,
+        compiled: object,
+        product_rows: NDArray[np.int32],
+        page_rows: NDArray[np.int32],
+        positions: NDArray[np.int32],
+        affinities: NDArray[np.float32],
+        pages: PageColumns,
+    ) -> NDArray[np.float64]:
+        """Calibrated click probabilities, one per finalist; `product_rows` index `compiled`, `page_rows` index `pages`."""
