@@ -1,0 +1,189 @@
+"""How do the arrays of a batch of auctions become one record of the log, in microseconds?
+
+A packed fixed-width column of protobuf is (tag, length in bytes, the array's own little-endian bytes), so a column is
+copied once and no value is touched. Field numbers are those of AuctionsHeld in protos/events.proto; a property test
+holds the two together.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+SCHEMA_VERSION: Final = 1
+
+
+class OutsideBid(msgspec.Struct, frozen=True, gc=False):
+    """What only an outside bidder knows of its bid; `row` counts in the bid columns."""
+
+    row: int
+    bid_id: str
+    advertiser_domain: str
+    creative_id: str
+    category: str
+    product_id: str
+    currency: str
+
+
+def _none() -> NDArray[np.uint32]:
+    return np.zeros(0, dtype=np.uint32)
+
+
+class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
+    """A batch of auctions in columns; names, order and meaning are those of AuctionsHeld in protos/events.proto.
+
+    Shapes: (page views,), then (placements,), then (recorded bids,), then (counted bids,). Arrays are little-endian and
+    of exactly the type that is written here; `encode_auctions` asserts it.
+    """
+
+    held_at_ms: int
+    snapshot_sequence: int
+    model_version: str
+    currency: str
+
+    auction_id_high: NDArray[np.uint64]
+    auction_id_low: NDArray[np.uint64]
+    permissions: NDArray[np.uint32]
+    placement_count: NDArray[np.uint32]
+    bids_in: NDArray[np.uint32]
+    price_rule: NDArray[np.uint32]
+    page_view: list[bytes]
+
+    winner_row_plus_one: NDArray[np.uint32]
+    no_ad_reason: NDArray[np.uint32]
+
+    bid_placement: NDArray[np.uint32]
+    bid_line_item: NDArray[np.uint32]
+    bid_creative: NDArray[np.uint32]
+    bid_bidder: NDArray[np.uint32]
+    bid_micros: NDArray[np.int64]
+    bid_outcome: NDArray[np.uint32]
+    bid_click_probability: NDArray[np.float32]
+    bid_ecpm_micros: NDArray[np.int64]
+    bid_price_micros: NDArray[np.int64]
+    bid_reserved_micros: NDArray[np.int64]
+
+    more_page_view: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    more_outcome: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    more_count: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+
+    bidders: list[str] = msgspec.field(default_factory=list)
+    outside_bids: list[OutsideBid] = msgspec.field(default_factory=list)
+
+
+U32: Final = np.dtype("<u4")
+U64: Final = np.dtype("<u8")
+I64: Final = np.dtype("<i8")
+F32: Final = np.dtype("<f4")
+
+# Each column with the type of its values; a group is one length: page views, placements, recorded bids, counted bids.
+COLUMN_GROUPS: Final[tuple[tuple[tuple[str, int, np.dtype[np.generic]], ...], ...]] = (
+    (
+        ("auction_id_high", 10, U64),
+        ("auction_id_low", 11, U64),
+        ("permissions", 12, U32),
+        ("placement_count", 13, U32),
+        ("bids_in", 14, U32),
+        ("price_rule", 15, U32),
+    ),
+    (("winner_row_plus_one", 30, U32), ("no_ad_reason", 31, U32)),
+    (
+        ("bid_placement", 40, U32),
+        ("bid_line_item", 41, U32),
+        ("bid_creative", 42, U32),
+        ("bid_bidder", 43, U32),
+        ("bid_micros", 44, I64),
+        ("bid_outcome", 45, U32),
+        ("bid_click_probability", 46, F32),
+        ("bid_ecpm_micros", 47, I64),
+        ("bid_price_micros", 48, I64),
+        ("bid_reserved_micros", 49, I64),
+    ),
+    (("more_page_view", 60, U32), ("more_outcome", 61, U32), ("more_count", 62, U32)),
+)
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+_LENGTH_DELIMITED = 2
+_VARINTS: Final = tuple(_varint(number) for number in range(1 << 14))
+
+
+def _tag(field: int) -> bytes:
+    return _varint(field << 3 | _LENGTH_DELIMITED)
+
+
+_PAGE_VIEW_TAG: Final = _tag(16)
+# Tag and length of a page view in one look-up; longer ones are rare.
+_PAGE_VIEW_HEADS: Final = tuple(_PAGE_VIEW_TAG + length for length in _VARINTS[:2048])
+_COLUMNS: Final = tuple(tuple((name, _tag(field), type_) for name, field, type_ in group) for group in COLUMN_GROUPS)
+_MODEL_VERSION_TAG: Final = _tag(4)
+_CURRENCY_TAG: Final = _tag(5)
+_BIDDERS_TAG: Final = _tag(70)
+_OUTSIDE_BIDS_TAG: Final = _tag(71)
+_OUTSIDE_ROW: Final = b"\x08"
+_OUTSIDE_TEXTS: Final = tuple(
+    (name, _tag(field))
+    for field, name in enumerate(
+        ("bid_id", "advertiser_domain", "creative_id", "category", "product_id", "currency"), start=2
+    )
+)
+# schema_version is a varint, held_at_ms and snapshot_sequence are fixed64.
+_HEAD: Final = struct.Struct("<BBBQBQ")
+
+
+def _length(count: int) -> bytes:
+    return _VARINTS[count] if count < len(_VARINTS) else _varint(count)
+
+
+def _text(tag: bytes, text: str) -> bytes:
+    data = text.encode()
+    return tag + _length(len(data)) + data
+
+
+def _page_views(page_views: Sequence[bytes]) -> list[bytes]:
+    heads = _PAGE_VIEW_HEADS
+    return [
+        (heads[len(view)] if len(view) < 2048 else _PAGE_VIEW_TAG + _length(len(view))) + view for view in page_views
+    ]
+
+
+def _outside_bid(bid: OutsideBid) -> bytes:
+    texts = b"".join(_text(tag, getattr(bid, name)) for name, tag in _OUTSIDE_TEXTS)
+    data = _OUTSIDE_ROW + _length(bid.row) + texts
+    return _OUTSIDE_BIDS_TAG + _length(len(data)) + data
+
+
+def encode_auctions(columns: AuctionColumns) -> bytes:
+    """One AuctionsHeld. AssertionError when a column has another type or another length than its group."""
+    parts = [
+        _HEAD.pack(1 << 3, SCHEMA_VERSION, 2 << 3 | 1, columns.held_at_ms, 3 << 3 | 1, columns.snapshot_sequence),
+        _text(_MODEL_VERSION_TAG, columns.model_version),
+        _text(_CURRENCY_TAG, columns.currency),
+    ]
+    for group in _COLUMNS:
+        size = -1
+        for name, tag, type_ in group:
+            column: NDArray[np.generic] = getattr(columns, name)
+            assert column.dtype == type_, f"{name} is {column.dtype}, not {type_}"
+            assert size in (-1, column.size), f"{name} has {column.size} entries, its neighbours have {size}"
+            size = column.size
+            if size:
+                parts += (tag, _length(column.nbytes), column.tobytes())
+    assert len(columns.page_view) == columns.auction_id_high.size, "page_view has another length than its neighbours"
+    parts += _page_views(columns.page_view)
+    parts += [_text(_BIDDERS_TAG, bidder) for bidder in columns.bidders]
+    parts += [_outside_bid(bid) for bid in columns.outside_bids]
+    return b"".join(parts)

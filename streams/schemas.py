@@ -1,0 +1,264 @@
+"""How does an event become bytes, and bytes an event again, whichever version wrote them?
+
+Fields are only ever added (protos/events.proto), so a record of a newer version is read as far as it is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+import msgspec
+import numpy as np
+from google.protobuf.message import DecodeError, Message
+
+from protos import catalogue_pb2, events_pb2
+from streams import auction_block
+from streams.auction_block import COLUMN_GROUPS, AuctionColumns, OutsideBid, encode_auctions
+from streams.ports import Record
+from streams.product import Product
+from streams.topics import AUCTIONS, CAMPAIGN_CHANGES, FEED_ACTIONS, FEED_PAGES, NOTICES, POSTS, PRODUCTS
+
+SCHEMA_VERSION: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        AUCTIONS.name: auction_block.SCHEMA_VERSION,
+        NOTICES.name: 1,
+        CAMPAIGN_CHANGES.name: 1,
+        PRODUCTS.name: 1,
+        POSTS.name: 1,
+        FEED_PAGES.name: 1,
+        FEED_ACTIONS.name: 1,
+    }
+)
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+class NoticeTaken(msgspec.Struct, frozen=True, gc=False):
+    """What became of one ad, and what was billed; fields as in protos/events.proto."""
+
+    kind: int
+    impression_id: str
+    verdict: int
+    order_id: str = ""
+    line_item_number: int = 0
+    campaign_number: int = 0
+    billed_micros: int = 0
+    currency: str = ""
+    bidder: str = ""
+    advertiser_domain: str = ""
+    carried_thousandths: int = 0
+    visitor_id: str = ""
+    product_id: str = ""
+
+
+class NoticesTaken(msgspec.Struct, frozen=True):
+    """Topic `notices`: a batch of notices, taken or refused."""
+
+    taken_at_ms: int
+    notices: tuple[NoticeTaken, ...]
+
+
+class CampaignChanged(msgspec.Struct, frozen=True):
+    """Topic `campaign_changes`: `kind` is advertiser, campaign, creative or line_item."""
+
+    sequence: int
+    changed_at_ms: int
+    tenant_id: str
+    kind: str
+    id: str
+    revision: int
+
+
+class PostChanged(msgspec.Struct, frozen=True):
+    """Topic `posts`: `state` is that of haat.feed.v1.Post.State."""
+
+    changed_at_ms: int
+    tenant_id: str
+    post_id: str
+    creator_id: str
+    state: int
+    revision: int
+
+
+class FeedPageServed(msgspec.Struct, frozen=True):
+    """Topic `feed_pages`: what was shown; the four tuples are parallel."""
+
+    served_at_ms: int
+    tenant_id: str
+    page_id: str
+    session_id: str
+    visitor_id: str
+    post_ids: tuple[str, ...]
+    scores: tuple[float, ...]
+    sources: tuple[str, ...]
+    propensities: tuple[float, ...]
+    auction_id: str = ""
+
+
+class FeedActionTaken(msgspec.Struct, frozen=True):
+    """Topic `feed_actions`: `kind` is that of haat.feed.v1.Action.Kind."""
+
+    taken_at_ms: int
+    tenant_id: str
+    session_id: str
+    visitor_id: str
+    kind: int
+    subject_id: str
+    action_id: str
+
+
+class ProductsPut(msgspec.Struct, frozen=True):
+    """Topic `products`: products that one tenant put together, all or nothing."""
+
+    tenant_id: str
+    products: tuple[Product, ...]
+
+
+Event = AuctionColumns | NoticesTaken | CampaignChanged | PostChanged | FeedPageServed | FeedActionTaken | ProductsPut
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """A record that cannot be read: its offset and why. A reader counts it and goes on."""
+
+    offset: int
+    reason: str
+
+
+def encode(event: Event) -> bytes:
+    """The bytes of one record. ValueError or TypeError when a value does not fit its field: our own bug."""
+    if isinstance(event, AuctionColumns):
+        return encode_auctions(event)
+    if isinstance(event, ProductsPut):
+        return _products_message(event).SerializeToString()
+    topic, message_type = _TOPIC_OF[type(event)]
+    fields: dict[str, Any] = {name: getattr(event, name) for name in event.__struct_fields__}
+    if isinstance(event, NoticesTaken):
+        fields["notices"] = [events_pb2.NoticeTaken(**msgspec.structs.asdict(notice)) for notice in event.notices]
+    return message_type(schema_version=SCHEMA_VERSION[topic], **fields).SerializeToString()
+
+
+def decode(topic: str, record: Record) -> Event | Unreadable:
+    """The event in a record of `topic`, or why it cannot be read. KeyError for a topic that is not declared."""
+    message_type, read = _READERS[topic]
+    try:
+        message = message_type.FromString(record.payload)
+    except DecodeError:
+        return Unreadable(record.offset, f"not a {message_type.DESCRIPTOR.full_name}: {len(record.payload)} bytes")
+    if topic != PRODUCTS.name and message.schema_version == 0:
+        return Unreadable(record.offset, f"a {message_type.DESCRIPTOR.full_name} without a schema version")
+    outcome = read(message)
+    return Unreadable(record.offset, outcome) if isinstance(outcome, str) else outcome
+
+
+def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
+    columns: dict[str, Any] = {}
+    for group in COLUMN_GROUPS:
+        for name, _, type_ in group:
+            columns[name] = np.array(getattr(message, name), dtype=type_)
+        sizes = {name: columns[name].size for name, _, _ in group}
+        if len(set(sizes.values())) > 1:
+            return f"columns of one group differ in length: {sizes}"
+    if len(message.page_view) != columns["auction_id_high"].size:
+        return f"{len(message.page_view)} page views for {columns['auction_id_high'].size} auctions"
+    if int(columns["placement_count"].sum(dtype=np.uint64)) != columns["winner_row_plus_one"].size:
+        return "the placements do not add up"
+    return AuctionColumns(
+        held_at_ms=message.held_at_ms,
+        snapshot_sequence=message.snapshot_sequence,
+        model_version=message.model_version,
+        currency=message.currency,
+        page_view=list(message.page_view),
+        bidders=list(message.bidders),
+        outside_bids=[_plain(OutsideBid, bid) for bid in message.outside_bids],
+        **columns,
+    )
+
+
+def _notices(message: events_pb2.NoticesTaken) -> NoticesTaken:
+    return NoticesTaken(message.taken_at_ms, tuple(_plain(NoticeTaken, notice) for notice in message.notices))
+
+
+def _feed_page(message: events_pb2.FeedPageServed) -> FeedPageServed | str:
+    lengths = {len(message.post_ids), len(message.scores), len(message.sources), len(message.propensities)}
+    if len(lengths) > 1:
+        return "posts, scores, sources and propensities differ in length"
+    return FeedPageServed(
+        served_at_ms=message.served_at_ms,
+        tenant_id=message.tenant_id,
+        page_id=message.page_id,
+        session_id=message.session_id,
+        visitor_id=message.visitor_id,
+        post_ids=tuple(message.post_ids),
+        scores=tuple(message.scores),
+        sources=tuple(message.sources),
+        propensities=tuple(message.propensities),
+        auction_id=message.auction_id,
+    )
+
+
+def _products(message: catalogue_pb2.PutProductsRequest) -> ProductsPut | str:
+    return products_put(message, message.tenant_id) if message.tenant_id else "products without a tenant"
+
+
+def products_put(message: catalogue_pb2.PutProductsRequest, tenant_id: str) -> ProductsPut:
+    """The products of a request or a record, as products of `tenant_id`; not checked yet."""
+    return ProductsPut(tenant_id, tuple(_product(product, tenant_id) for product in message.products))
+
+
+def product_message(product: Product) -> catalogue_pb2.Product:
+    """One product as it travels; the tenant stays here."""
+    fields = msgspec.structs.asdict(product)
+    del fields["tenant_id"]
+    return catalogue_pb2.Product(**fields)
+
+
+def _product(message: catalogue_pb2.Product, tenant_id: str) -> Product:
+    return Product(
+        product_id=message.product_id,
+        tenant_id=tenant_id,
+        name=message.name,
+        brand=message.brand,
+        category=message.category,
+        price_micros=message.price_micros,
+        currency=message.currency,
+        image_url=message.image_url,
+        landing_url=message.landing_url,
+        in_stock=message.in_stock,
+        attributes=dict(message.attributes),
+    )
+
+
+def _products_message(event: ProductsPut) -> catalogue_pb2.PutProductsRequest:
+    products = [product_message(product) for product in event.products]
+    return catalogue_pb2.PutProductsRequest(tenant_id=event.tenant_id, products=products)
+
+
+def _plain(struct_type: type[_S], message: Message) -> _S:
+    """A struct whose fields have the names and types of the message's."""
+    return struct_type(**{name: getattr(message, name) for name in struct_type.__struct_fields__})
+
+
+def _reader_of(struct_type: type[_S]) -> Callable[[Any], _S]:
+    return lambda message: _plain(struct_type, message)
+
+
+_TOPIC_OF: Final[Mapping[type, tuple[str, type[Message]]]] = {
+    NoticesTaken: (NOTICES.name, events_pb2.NoticesTaken),
+    CampaignChanged: (CAMPAIGN_CHANGES.name, events_pb2.CampaignChanged),
+    PostChanged: (POSTS.name, events_pb2.PostChanged),
+    FeedPageServed: (FEED_PAGES.name, events_pb2.FeedPageServed),
+    FeedActionTaken: (FEED_ACTIONS.name, events_pb2.FeedActionTaken),
+}
+
+# What a reader returns is the event, or a text: the reason why it is unreadable.
+_READERS: Final[Mapping[str, tuple[Any, Callable[[Any], Event | str]]]] = {
+    AUCTIONS.name: (events_pb2.AuctionsHeld, _auctions),
+    NOTICES.name: (events_pb2.NoticesTaken, _notices),
+    CAMPAIGN_CHANGES.name: (events_pb2.CampaignChanged, _reader_of(CampaignChanged)),
+    PRODUCTS.name: (catalogue_pb2.PutProductsRequest, _products),
+    POSTS.name: (events_pb2.PostChanged, _reader_of(PostChanged)),
+    FEED_PAGES.name: (events_pb2.FeedPageServed, _feed_page),
+    FEED_ACTIONS.name: (events_pb2.FeedActionTaken, _reader_of(FeedActionTaken)),
+}
