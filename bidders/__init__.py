@@ -1,0 +1,1 @@
+"""Who bids? One file for each bidder; `roster.py` is the list."""

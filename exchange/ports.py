@@ -1,4 +1,4 @@
-"""What the exchange needs from outside: where its line items come from, where money is kept, who scores, who is told."""
+"""What does the exchange need from outside? Where line items come from, where money is kept, and who scores."""
 
 from __future__ import annotations
 
@@ -122,18 +122,22 @@ CAMPAIGN_ACCOUNTS = 1 << 31
 class PageColumns(msgspec.Struct):
     """What the click model may know of each page view; all arrays have one entry (or row) per page view.
 
-    `segments` holds the visitor's segments ("name=value", empty without consent) as tuples of text.
+    `segments` holds the visitor's segments ("name=value", empty without consent) as tuples of text; `affinity_sums`
+    adds up the visitor's affinities over all products, 0 without consent.
     """
 
     viewed_at_ms: NDArray[np.int64]
     segments: list[tuple[str, ...]]
     device_type: NDArray[np.int32]
+    affinity_sums: NDArray[np.float32]
 
 
 class Ranker(Protocol):
     """The chance of a click. Pure: touches nothing outside."""
 
-    version: str
+    @property
+    def version(self) -> str:
+        """Which model this is, as it goes into the record of every auction."""
 
     def compile_products(self, product_ids: Sequence[str]) -> object:
         """What can be computed from the products alone; made with the snapshot, handed back to `score`."""
@@ -150,4 +154,7 @@ class Ranker(Protocol):
         affinities: NDArray[np.float32],
         pages: PageColumns,
     ) -> NDArray[np.float64]:
-        """Calibrated click probabilities, one per finalist; `product_rows` index `compiled`, `page_rows` index `pages`."""
+        """Calibrated click probabilities, one per finalist.
+
+        `product_rows` index what `compile_products` was given, `page_rows` index `pages`.
+        """

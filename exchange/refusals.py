@@ -34,6 +34,9 @@ class Refusal(IntEnum):
     OUT_OF_STOCK = 1009
 
 
+# Why a placement stayed empty when not a single bid came in for it; no bid can have this outcome.
+NO_BIDS = 1999
+
 MEANINGS: dict[Refusal, str] = {
     Refusal.WON: "won",
     Refusal.INVALID_BID: "the bid is malformed: its price, its placement or its creative",

@@ -46,7 +46,10 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
 
 
 class PageView(msgspec.Struct, frozen=True, gc=False):
-    """One page view, read and checked. `affinities` are `(product_id, weight)`; `permissions` are bits of Permission."""
+    """One page view, read and checked.
+
+    `affinities` are `(product_id, weight)`; `permissions` are bits of common.consent.Permission.
+    """
 
     request_id: str
     session_id: str

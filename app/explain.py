@@ -1,0 +1,204 @@
+"""Why did this auction, or this feed page, turn out as it did? Told from the event log, server running or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from google.protobuf.json_format import MessageToDict
+
+from app.settings import Settings
+from backends.event_log_lmdb import LmdbEventLog
+from backends.sold_facts_sql import SqlNames
+from backends.sql import open_engine, sqlite_url
+from common.consent import Permission
+from common.errors import NotFound
+from common.ids import made_at_ms, number_of
+from common.money import shown
+from exchange.refusals import MEANINGS, NO_BIDS, Refusal
+from exchange.request import PriceRule
+from protos import exchange_pb2
+from streams import schemas
+from streams.auction_block import AuctionColumns
+from streams.ports import EventLog
+from streams.topics import AUCTIONS, FEED_PAGES, NOTICES
+
+# Between an id and its record in the log lies less than this, clocks being what they are.
+_SLACK_MS = 60_000
+_VERDICTS = {1: "accepted", 2: "duplicate", 3: "unknown", 4: "expired", 5: "beyond budget"}
+_KINDS = {1: "impression", 2: "click", 3: "conversion"}
+
+
+def explain_auction(settings: Settings, auction_id: str) -> dict[str, Any]:
+    """The page view, the consent verdict, every recorded bid with its outcome, prices with their rule, and notices.
+
+    NotFound when the log under `settings.data_dir` does not hold this auction.
+    """
+    with _log(settings) as log:
+        columns, page = find_auction(log, auction_id)
+        names = SqlNames(open_engine(sqlite_url(settings.data_dir)))
+        story = tell(columns, page, names)
+        story["auction_id"] = auction_id
+        story["notices"] = _notices(log, auction_id, columns.held_at_ms)
+        return story
+
+
+def explain_feed_page(settings: Settings, page_id: str) -> dict[str, Any]:
+    """The posts of a page with where each came from, its score and the chance it had."""
+    with _log(settings) as log:
+        for record in _around(log, FEED_PAGES.name, made_at_ms(number_of(page_id))):
+            event = schemas.decode(FEED_PAGES.name, record)
+            if isinstance(event, schemas.FeedPageServed) and event.page_id == page_id:
+                posts = zip(event.post_ids, event.sources, event.scores, event.propensities, strict=True)
+                return {
+                    "page_id": page_id,
+                    "served_at": _time(event.served_at_ms),
+                    "visitor": "remembered" if event.visitor_id else "not remembered",
+                    "auction_id": event.auction_id,
+                    "posts": [
+                        {"post_id": post, "source": source, "score": round(score, 6), "propensity": round(chance, 6)}
+                        for post, source, score, chance in posts
+                    ],
+                }
+    raise NotFound(f"the event log in {settings.data_dir} holds no feed page {page_id}")
+
+
+def find_auction(log: EventLog, auction_id: str) -> tuple[AuctionColumns, int]:
+    """The batch that holds the auction and its row in it; ids carry their time, so little of the log is read."""
+    number = number_of(auction_id)
+    high, low = np.uint64(number >> 64), np.uint64(number & (1 << 64) - 1)
+    for record in _around(log, AUCTIONS.name, made_at_ms(number)):
+        event = schemas.decode(AUCTIONS.name, record)
+        if isinstance(event, AuctionColumns):
+            (rows,) = np.nonzero((event.auction_id_high == high) & (event.auction_id_low == low))
+            if len(rows):
+                return event, int(rows[0])
+    raise NotFound(f"the event log holds no auction {auction_id}: was it held by another exchange, or is it too old?")
+
+
+def tell(columns: AuctionColumns, page: int, names: SqlNames) -> dict[str, Any]:
+    """One auction of a batch in words."""
+    first = int(columns.placement_count[:page].sum())
+    count = int(columns.placement_count[page])
+    view = exchange_pb2.PageView.FromString(columns.page_view[page])
+    mine = np.nonzero((columns.bid_placement >= first) & (columns.bid_placement < first + count))[0]
+    known = names.line_items({int(number) for number in columns.bid_line_item[mine] if number})
+    rule = PriceRule(int(columns.price_rule[page]))
+    more = {
+        _outcome(int(code)): int(total)
+        for at, code, total in zip(columns.more_page_view, columns.more_outcome, columns.more_count, strict=True)
+        if at == page
+    }
+    return {
+        "held_at": _time(columns.held_at_ms),
+        "consent": [permission.name for permission in Permission(int(columns.permissions[page]))] or ["nothing"],
+        "page_view": MessageToDict(view, preserving_proto_field_name=True),
+        "inventory_snapshot": columns.snapshot_sequence,
+        "click_model": columns.model_version,
+        "bids_in": int(columns.bids_in[page]),
+        "price_rule": rule.name.lower(),
+        "placements": [
+            _placement(columns, first + index, view.placements[index].placement_id, known, rule)
+            for index in range(count)
+        ],
+        "counted_without_a_row": more,
+    }
+
+
+def _placement(
+    columns: AuctionColumns, place: int, placement_id: str, known: dict[int, dict[str, str]], rule: PriceRule
+) -> dict[str, Any]:
+    rows = np.nonzero(columns.bid_placement == place)[0]
+    best_first = rows[np.argsort(-columns.bid_ecpm_micros[rows], kind="stable")]
+    winner = int(columns.winner_row_plus_one[place]) - 1
+    bids = [_bid(columns, int(row), known) for row in best_first]
+    story: dict[str, Any] = {"placement_id": placement_id}
+    if winner < 0:
+        story["sold"] = _outcome(int(columns.no_ad_reason[place]))
+    else:
+        price, bid = int(columns.bid_price_micros[winner]), int(columns.bid_micros[winner])
+        story["sold"] = "yes"
+        story["price"] = shown(price, columns.currency)
+        story["why_this_price"] = (
+            "the bid itself: first price"
+            if rule is PriceRule.FIRST_PRICE
+            else "its own bid: the runner-up or the floor stood as high"
+            if price == bid
+            else "what it needed to stay ahead of the runner-up plus one step, or the floor"
+        )
+        story["reserved"] = shown(int(columns.bid_reserved_micros[winner]), columns.currency)
+    story["bids"] = bids
+    return story
+
+
+def _bid(columns: AuctionColumns, row: int, known: dict[int, dict[str, str]]) -> dict[str, Any]:
+    number = int(columns.bid_line_item[row])
+    outside = next((bid for bid in columns.outside_bids if bid.row == row), None)
+    story: dict[str, Any] = {"bidder": columns.bidders[int(columns.bid_bidder[row])]}
+    if outside is not None:
+        story |= {"advertiser": outside.advertiser_domain, "bid_id": outside.bid_id, "currency": outside.currency}
+    else:
+        story |= known.get(number, {"line_item": f"number {number}, no longer there"})
+    story |= {
+        "bid": shown(int(columns.bid_micros[row]), columns.currency),
+        "click_probability": round(float(columns.bid_click_probability[row]), 6),
+        "worth_per_mille": shown(int(columns.bid_ecpm_micros[row]), columns.currency),
+        "outcome": _outcome(int(columns.bid_outcome[row])),
+    }
+    return story
+
+
+def _outcome(code: int) -> str:
+    if code == NO_BIDS:
+        return f"{code} no bid came in"
+    if code in Refusal._value2member_map_:
+        return f"{code} {MEANINGS[Refusal(code)]}"
+    return f"{code} (unknown to this version)"
+
+
+def _notices(log: EventLog, auction_id: str, held_at_ms: int) -> list[dict[str, Any]]:
+    story = []
+    offset = log.first_offset_at(NOTICES.name, held_at_ms)
+    while records := log.read(NOTICES.name, offset, 256):
+        offset = records[-1].offset + 1
+        for record in records:
+            event = schemas.decode(NOTICES.name, record)
+            if not isinstance(event, schemas.NoticesTaken):
+                continue
+            story += [
+                {
+                    "at": _time(event.taken_at_ms),
+                    "kind": _KINDS.get(notice.kind, str(notice.kind)),
+                    "impression_id": notice.impression_id,
+                    "verdict": _VERDICTS.get(notice.verdict, str(notice.verdict)),
+                    "billed": shown(notice.billed_micros, notice.currency),
+                }
+                for notice in event.notices
+                if notice.impression_id.startswith(auction_id)
+            ]
+    return story
+
+
+def _around(log: EventLog, topic: str, at_ms: int) -> Iterator[Any]:
+    offset = log.first_offset_at(topic, at_ms - _SLACK_MS)
+    while records := log.read(topic, offset, 64):
+        offset = records[-1].offset + 1
+        for record in records:
+            if record.appended_at_ms > at_ms + _SLACK_MS:
+                return
+            yield record
+
+
+@contextmanager
+def _log(settings: Settings) -> Iterator[LmdbEventLog]:
+    if not (settings.data_dir / "log").exists():
+        raise NotFound(f"there is no event log in {settings.data_dir}: give the server's folder with --data-dir")
+    with closing(LmdbEventLog(settings.data_dir / "log", readonly=True)) as log:
+        yield log
+
+
+def _time(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")

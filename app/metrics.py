@@ -1,0 +1,220 @@
+"""How is the exchange doing? Counts and durations as Prometheus text.
+
+The hot path adds plain integers, once a batch; names, labels and text are made when somebody asks.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+from exchange.refusals import Refusal
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+# Fine around 50 ms, the time in which a page view must be answered.
+BUCKETS_MS = (1, 2, 5, 10, 20, 30, 40, 45, 50, 55, 60, 75, 100, 250, 1000)
+_BUCKETS_NS = [bound * 1_000_000 for bound in BUCKETS_MS]
+_BUCKETS_MS = np.array(BUCKETS_MS, np.float64)
+_LE = [str(bound / 1000) for bound in BUCKETS_MS] + ["+Inf"]
+
+
+Counts = dict[tuple[str, ...], int]
+
+
+class Readings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read at the moment somebody asks; money in micros of the exchange's currency."""
+
+    ready: bool = False
+    snapshot_sequence: int = 0
+    snapshot_age_s: float = 0.0
+    line_items: int = 0
+    open_holds: int = 0
+    leased_micros: int = 0
+    available_micros: int = 0
+    log_bytes: int = 0
+    profiles: int = 0
+
+
+_GAUGES = {
+    "ready": ("haat_ready", "1 while page views are taken"),
+    "snapshot_sequence": ("haat_snapshot_sequence", "Newest change that the inventory snapshot holds"),
+    "snapshot_age_s": ("haat_snapshot_age_seconds", "Time since the inventory snapshot was last up to date"),
+    "line_items": ("haat_snapshot_line_items", "Line items in the inventory snapshot"),
+    "open_holds": ("haat_open_holds", "Sold impressions whose money is held and not yet billed or released"),
+    "leased_micros": ("haat_budget_leased_micros", "Budget that this process has leased, in micros"),
+    "available_micros": (
+        "haat_budget_available_micros",
+        "Part of the leases that is neither held nor spent, in micros",
+    ),
+    "log_bytes": ("haat_event_log_bytes", "Size of the event log on disk"),
+    "profiles": ("haat_profiles", "Visitor profiles that are stored"),
+}
+
+
+class AuctionMetrics:
+    """Counts of one process; it is the Observer of exchange.auction. One thread writes; reading may be a moment behind.
+
+    `codes[i]` is the refusal that index `i` of a batch's outcome counts stands for.
+    """
+
+    def __init__(
+        self, *, codes: Sequence[int] = tuple(Refusal), version: str = "", readings: Callable[[], Readings] = Readings
+    ) -> None:
+        self._codes = [int(code) for code in codes]
+        self._version = version
+        self._readings = readings
+        self._durations = [0] * len(_LE)
+        self._duration_ns = 0
+        self._batches = self._page_views = self._placements = self._filled = self._kept = self._feed_pages = 0
+        self._outcomes = np.zeros(len(self._codes), np.int64)
+        self._asked: Counts = {}
+        self._bids: Counts = {}
+        self._notices: Counts = {}
+        self._events: Counts = {}
+        self._dropped: Counts = {}
+        self._refused_calls: Counts = {}
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Families(self._collect))
+
+    def watch(self, readings: Callable[[], Readings]) -> None:
+        """From now on `readings` is asked for the gauges, at each scrape; it must not wait."""
+        self._readings = readings
+
+    def batch_held(
+        self, duration_ns: int, page_views: int, placements: int, filled: int, outcomes: NDArray[np.int64]
+    ) -> None:
+        """A batch was decided in `duration_ns`, which is what each of its page views took."""
+        self._durations[bisect_left(_BUCKETS_NS, duration_ns)] += page_views
+        self._duration_ns += duration_ns * page_views
+        self._batches += 1
+        self._page_views += page_views
+        self._placements += placements
+        self._filled += filled
+        self._outcomes += outcomes
+
+    def observe_batch(
+        self,
+        durations_ms: NDArray[np.float64],
+        *,
+        placements: int,
+        filled: int,
+        outcomes: NDArray[np.int64],
+    ) -> None:
+        """A batch whose page views were each timed by themselves; one duration in ms for each page view."""
+        counts = np.bincount(np.searchsorted(_BUCKETS_MS, durations_ms), minlength=len(_LE))
+        self._durations = [total + more for total, more in zip(self._durations, counts.tolist(), strict=True)]
+        self._duration_ns += int(durations_ms.sum() * 1e6)
+        self._batches += 1
+        self._page_views += len(durations_ms)
+        self._placements += placements
+        self._filled += filled
+        self._outcomes += outcomes
+
+    def answers_recalled(self, page_views: int) -> None:
+        """So many page views got the answer that their session had before."""
+        self._kept += page_views
+
+    def bidder_answered(self, name: str, page_views: int, bids: int, trouble: Refusal) -> None:
+        """An outside bidder was asked for so many page views; `trouble` is WON when it answered in time."""
+        result = {Refusal.BIDDER_LATE: "late", Refusal.BIDDER_FAILED: "failed"}.get(trouble, "answered")
+        _count(self._asked, page_views, name, "asked")
+        _count(self._asked, page_views, name, result)
+        _count(self._bids, bids, name)
+
+    def notices_taken(self, verdict: str, count: int) -> None:
+        """So many notices were given this verdict ("accepted", "duplicate" …)."""
+        _count(self._notices, count, verdict)
+
+    def feed_page_served(self, pages: int = 1) -> None:
+        """A page of the feed was served."""
+        self._feed_pages += pages
+
+    def events_written(self, topic: str, count: int) -> None:
+        """So many records of a topic are in the log."""
+        _count(self._events, count, topic)
+
+    def events_dropped(self, topic: str, count: int) -> None:
+        """So many records of a topic could not be written and are lost."""
+        _count(self._dropped, count, topic)
+
+    def call_refused(self, method: str, status: str) -> None:
+        """A gRPC call ended with this status instead of an answer."""
+        _count(self._refused_calls, 1, method, status)
+
+    def render(self) -> bytes:
+        """Everything in Prometheus' text format, of media type CONTENT_TYPE."""
+        return generate_latest(self._registry)
+
+    def _collect(self) -> Iterator[Metric]:
+        build = GaugeMetricFamily("haat_build_info", "The version that runs", labels=["version"])
+        build.add_metric([self._version], 1)
+        yield build
+        yield self._histogram()
+        for name, text, value in (
+            ("haat_batches", "Batches of page views that were decided", self._batches),
+            ("haat_page_views", "Page views that were decided", self._page_views),
+            ("haat_placements", "Placements that were put up for auction", self._placements),
+            ("haat_placements_filled", "Placements that were sold", self._filled),
+            ("haat_kept_answers", "Page views answered as their session was before", self._kept),
+            ("haat_feed_pages", "Feed pages that were served", self._feed_pages),
+        ):
+            yield CounterMetricFamily(name, text, value=value)
+        outcomes: Counts = {
+            (_name(code),): count for code, count in zip(self._codes, self._outcomes.tolist(), strict=True)
+        }
+        for name, text, labels, counts in (
+            ("haat_bids", "Bids by what became of them", ["outcome"], outcomes),
+            ("haat_bidder_requests", "Page views sent to outside bidders", ["bidder", "result"], self._asked),
+            ("haat_bidder_bids", "Bids that outside bidders sent", ["bidder"], self._bids),
+            ("haat_notices", "Notices by verdict", ["verdict"], self._notices),
+            ("haat_events", "Records written to the event log", ["topic"], self._events),
+            ("haat_events_dropped", "Records that could not be written and are lost", ["topic"], self._dropped),
+            ("haat_refused_calls", "gRPC calls that ended in an error", ["method", "status"], self._refused_calls),
+        ):
+            yield _labelled(name, text, labels, counts)
+        readings = self._readings()
+        for field, (name, text) in _GAUGES.items():
+            yield GaugeMetricFamily(name, text, value=float(getattr(readings, field)))
+
+    def _histogram(self) -> HistogramMetricFamily:
+        buckets, below = [], 0
+        for bound, count in zip(_LE, self._durations, strict=True):
+            below += count
+            buckets.append((bound, float(below)))
+        return HistogramMetricFamily(
+            "haat_auction_seconds",
+            "Time from a batch's start to its answers, for each page view",
+            buckets=buckets,
+            sum_value=self._duration_ns / 1e9,
+        )
+
+
+class _Families(Collector):
+    def __init__(self, collect: Callable[[], Iterator[Metric]]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterator[Metric]:
+        return self._collect()
+
+
+def _name(code: int) -> str:
+    return Refusal(code).name.lower() if code in Refusal._value2member_map_ else f"code_{code}"
+
+
+def _labelled(name: str, text: str, labels: list[str], counts: Counts) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, count in sorted(counts.items()):
+        family.add_metric(list(values), count)
+    return family
+
+
+def _count(counts: Counts, more: int, *labels: str) -> None:
+    counts[labels] = counts.get(labels, 0) + more

@@ -1,0 +1,202 @@
+"""How does haat run? Ports first, then stores, kernels and doors; and the other way round at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+import exchange
+from accounts.grpc_edge import Caller, Method, handlers_for
+from app.background import Background
+from app.demo_pictures import routes as demo_pictures
+from app.http import HttpServer, http_app
+from app.ports_in_use import check_port_free
+from app.settings import Settings
+from app.status import HaatStatus
+from app.warm_up import warm_up
+from app.wiring import Haat, wire
+from common.errors import BackendUnavailable
+from exchange.campaigns_server import SERVICE as CAMPAIGN_SERVICE
+from exchange.server import SERVICE as AUCTION_SERVICE
+from feed.server import SERVICE_NAME as FEED_SERVICE
+from protos import catalogue_pb2
+from streams.server import MAX_REQUEST_BYTES as CATALOGUE_MAX_BYTES
+from streams.server import SERVICE_NAME as CATALOGUE_SERVICE
+
+SERVICES = (AUCTION_SERVICE, CAMPAIGN_SERVICE, CATALOGUE_SERVICE, FEED_SERVICE)
+# Beyond what we refuse ourselves, with the field's name, gRPC cuts a message off without reading it.
+_HARD_LIMIT_FACTOR = 4
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A haat that takes calls: where, and what it is made of."""
+
+    haat: Haat
+    grpc_address: str
+    http_address: str
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain: calls under way are answered, and nothing is lost."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings) as haat:
+        print(f"haat serves gRPC on {haat.grpc_address} and HTTP on http://{haat.http_address}", flush=True)
+        await stop.wait()
+        print(f"Stopping: calls under way have {settings.drain_s} s to finish.", flush=True)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """Start everything; at the end drain and close it, in the order that loses nothing."""
+    if settings.grpc_port:
+        check_port_free(settings.grpc_host, settings.grpc_port, "gRPC")
+    if settings.http_port:
+        check_port_free(settings.http_host, settings.http_port, "HTTP")
+    haat = wire(settings)
+    try:
+        await _prepare(haat)
+        status = HaatStatus(haat, SERVICES)
+        http = http_app(status)
+        http.router.routes.extend(demo_pictures())
+        http_server = HttpServer(
+            http, settings.http_host, settings.http_port, tls_cert=settings.tls_cert, tls_key=settings.tls_key
+        )
+        server, port, beat = _grpc_server(haat)
+        background = Background(haat)
+        await server.start()
+        serving_http = asyncio.create_task(http_server.run())
+        background.start()
+        for service in (*SERVICES, ""):
+            await beat.set(service, health_pb2.HealthCheckResponse.SERVING)
+        status.grpc_address = f"{settings.grpc_host}:{port}"
+        status.ready()
+        try:
+            yield Running(haat, status.grpc_address, f"{settings.http_host}:{http_server.port}")
+        finally:
+            status.draining()
+            await beat.enter_graceful_shutdown()
+            await server.stop(settings.drain_s)
+            await haat.notices.drain()
+            await background.stop()
+            await _settle(haat)
+            http_server.stop()
+            await serving_http
+            for bidder in haat.outside:
+                await bidder.close()
+    finally:
+        haat.close()
+
+
+async def _prepare(haat: Haat) -> None:
+    """Inventory, money and kernels, before the first call is taken."""
+    snapshot = haat.follower.load()
+    await haat.book.top_up()
+    if haat.recovered.open_ads:
+        _log.info("%d sold ads of the last run are still open", haat.recovered.open_ads)
+    if haat.recovered.missing or haat.recovered.unreadable:
+        _log.warning(
+            "recovery: %d ads have notices and no auction, %d records cannot be read",
+            haat.recovered.missing,
+            haat.recovered.unreadable,
+        )
+    kernels = Path(exchange.__file__).parent / "__pycache__"
+    if not any(kernels.glob("*.nbi")):
+        print("Compiling the auction's kernels; only the first run does this, it takes some seconds …",
+              file=sys.stderr, flush=True)  # fmt: skip
+    await warm_up(haat)
+    _log.info("%d line items in the inventory; %s", len(snapshot.items), haat.ranker_sentence)
+
+
+def _grpc_server(haat: Haat) -> tuple[grpc.aio.Server, int, health.HealthServicer]:
+    settings = haat.settings
+    server = grpc.aio.server(
+        options=(
+            # Without this a second server would share the port without a word.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", _HARD_LIMIT_FACTOR * settings.max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.http2.max_ping_strikes", 4),
+            ("grpc.max_metadata_size", 16 * 1024),
+        )
+    )
+    handlers = (
+        haat.auction_calls.handlers(),
+        haat.campaign_server.handler(),
+        _catalogue_handlers(haat),
+        haat.feed_server.handlers(haat.keys),
+    )
+    server.add_generic_rpc_handlers(handlers)
+    beat = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(beat, server)
+    reflection.enable_server_reflection(
+        (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
+    )
+    address = f"{settings.grpc_host}:{settings.grpc_port}"
+    credentials = _credentials(settings)
+    try:
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise BackendUnavailable(f"gRPC cannot listen on {address}: {error}") from None
+    return server, port, beat
+
+
+def _catalogue_handlers(haat: Haat) -> grpc.GenericRpcHandler:
+    calls = haat.catalogue_calls
+
+    async def put(request: catalogue_pb2.PutProductsRequest, who: Caller, _: object) -> Message:
+        return await calls.put_products(request, who.tenant_id)
+
+    async def get(request: catalogue_pb2.GetProductRequest, who: Caller, _: object) -> Message:
+        return await calls.get_product(request, who.tenant_id)
+
+    methods: dict[str, Method] = {
+        "PutProducts": (catalogue_pb2.PutProductsRequest, put),
+        "GetProduct": (catalogue_pb2.GetProductRequest, get),
+    }
+    return handlers_for(CATALOGUE_SERVICE, methods, haat.keys, ("storefront", "operator"), CATALOGUE_MAX_BYTES)
+
+
+def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    authority = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
+    return grpc.ssl_server_credentials(
+        [(settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())],
+        root_certificates=authority,
+        require_client_auth=authority is not None,
+    )
+
+
+async def _settle(haat: Haat) -> None:
+    """What the log knows goes into the ledger, and money that nobody reserved goes back to it."""
+    try:
+        await asyncio.to_thread(haat.relay.relay_once)
+        await asyncio.to_thread(haat.projector.catch_up)
+        await asyncio.to_thread(haat.statistics.count_once, haat.log)
+        haat.notices.expire()
+        await haat.book.give_back_all()
+        await asyncio.to_thread(haat.log.sync)
+    except BackendUnavailable as error:
+        _log.warning("not everything could be settled; the next start goes on from the log: %s", error)

@@ -1,0 +1,311 @@
+"""Who is made of what? The composition root: settings in, a whole haat out. Nothing is started here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Literal, cast
+
+from accounts.keys import CachedApiKeys
+from accounts.tenants import Accounts
+from app.bridges import FeedAds, ImpressionMemory, facts_of, tell_outbox
+from app.metrics import AuctionMetrics
+from app.settings import Settings
+from app.version import version
+from backends.accounts_sql import SqlAccountStore
+from backends.budget_ledger_sql import SqlBudgetLedger
+from backends.campaigns_sql import SqlCampaignStore
+from backends.event_log_lmdb import LmdbEventLog
+from backends.line_items_sql import SqlLineItemSource
+from backends.outbox_sql import OutboxRelay
+from backends.posts_sql import SqlPostStore
+from backends.profiles_lmdb import LmdbProfileStore
+from backends.sold_facts_sql import SqlSoldFacts
+from backends.sql import open_engine, sqlite_url
+from backends.statistics_sql import SqlStatisticsStore
+from bidders.remote import RemoteBidder
+from bidders.roster import ROSTER
+from common.clock import Clock, SystemClock
+from exchange.auction import Auction
+from exchange.budgets import BudgetBook
+from exchange.campaigns import Campaigns
+from exchange.campaigns_server import CampaignServer
+from exchange.holds import Holds, Terms
+from exchange.inventory import InventoryCompiler
+from exchange.inventory_follower import InventoryFollower
+from exchange.notices import Notices
+from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
+from exchange.recovery import Recovered, recover
+from exchange.server import AuctionCalls
+from exchange.session_answers import SessionAnswers
+from exchange.spend import SpendProjector
+from exchange.statistics import Statistics
+from feed.ad_slots import AdSlots
+from feed.cursor import Cursors
+from feed.index import FeedIndex
+from feed.posts import Posts
+from feed.products import CatalogueProducts
+from feed.recording import Recorder
+from feed.server import FeedServer
+from feed.sessions import InProcessSessions
+from feed.timeline import Timeline
+from feed.visitors import RememberedVisitors
+from ranking.scoring import ClickRanker, open_ranker
+from streams import schemas
+from streams.auction_block import AuctionColumns, encode_auctions
+from streams.catalogue import Catalogue
+from streams.product import Product
+from streams.profiles import Profiles
+from streams.publisher import Publisher
+from streams.server import CatalogueCalls
+from streams.topics import AUCTIONS, NOTICES
+
+# One process holds the data folder, so one holder of leases is enough; a restart goes on with its leases.
+HOLDER = "exchange-1"
+_NOWHERE_MS = 10_000
+
+
+@dataclass
+class Haat:
+    """Everything that serves, wired and not yet running."""
+
+    settings: Settings
+    clock: Clock
+    log: LmdbEventLog
+    publisher: Publisher
+    profile_store: LmdbProfileStore
+    catalogue: Catalogue
+    catalogue_calls: CatalogueCalls
+    accounts: Accounts
+    keys: CachedApiKeys
+    campaigns: Campaigns
+    campaign_server: CampaignServer
+    statistics: Statistics
+    book: BudgetBook
+    holds: Holds
+    notices: Notices
+    recovered: Recovered
+    projector: SpendProjector
+    relay: OutboxRelay
+    follower: InventoryFollower
+    outside: list[RemoteBidder]
+    auction: Auction
+    auction_calls: AuctionCalls
+    feed_server: FeedServer
+    metrics: AuctionMetrics
+    ranker: Ranker
+    # "model" or "prior"
+    serving: str
+    model_version: str
+    ranker_sentence: str
+    close: Callable[[], None]
+
+
+def wire(settings: Settings, clock: Clock | None = None) -> Haat:
+    """Open the stores under `settings.data_dir`, recover what was going on, and put the services together.
+
+    Blocking; raises HaatError with a sentence when something cannot be opened.
+    """
+    clock = clock or SystemClock()
+    data_dir = settings.data_dir
+    data_dir.mkdir(parents=True, exist_ok=True)
+    log = LmdbEventLog(data_dir / "log", map_size_bytes=settings.log_map_gib << 30)
+    profile_store = LmdbProfileStore(data_dir / "profiles")
+    engine = open_engine(sqlite_url(data_dir))
+
+    def close() -> None:
+        engine.dispose()
+        profile_store.close()
+        log.close()
+
+    publisher = Publisher(log, clock)
+    profiles = Profiles(profile_store, clock)
+    catalogue = Catalogue(log, publisher)
+    catalogue.load()
+    account_store = SqlAccountStore(engine)
+    keys = CachedApiKeys(account_store)
+
+    ledger = SqlBudgetLedger(engine)
+    book = BudgetBook(ledger, HOLDER, clock, share=max(1, round(1 / settings.lease_share)))
+    holds = Holds(
+        Terms(settings.impression_ttl_s * 1000, settings.click_ttl_s * 1000, settings.conversion_ttl_s * 1000)
+    )
+    recovered = recover(
+        log=log,
+        ledger=ledger,
+        holds=holds,
+        book=book,
+        facts=facts_of(SqlSoldFacts(engine)),
+        now_ms=clock.now_ms(),
+        dead_holders=[holder for holder in ledger.holders() if holder != HOLDER],
+    )
+    memory = ImpressionMemory(profiles)
+    notices = Notices(
+        holds=holds,
+        book=book,
+        clock=clock,
+        record=lambda taken: _publish_one(publisher, NOTICES.name, schemas.encode(taken)),
+        sync=log.sync,
+        remember=memory.remember,
+        carried=recovered.carried,
+    )
+
+    metrics = AuctionMetrics(version=version())
+    ranker, sentence = open_ranker(
+        settings.models_dir / "click",
+        partial(_attributes_of, catalogue),
+        cast(Literal["auto", "model", "prior"], settings.ranker),
+    )
+    compiler = InventoryCompiler(
+        ranker=ranker,
+        account_row=book.row_of,
+        in_stock=partial(_in_stock, catalogue),
+        engagement_value_micros=settings.engagement_value_micros,
+    )
+    follower = InventoryFollower(
+        SqlLineItemSource(engine),
+        compiler,
+        clock,
+        before_swap=partial(_fund, book),
+        in_stock=partial(_in_stock, catalogue),
+    )
+    outside = [
+        RemoteBidder(
+            name=bidder.name,
+            target=bidder.target,
+            currency=bidder.currency or settings.currency,
+            timeout_ms=bidder.timeout_ms or _NOWHERE_MS,
+        )
+        for bidder in settings.outside_bidders
+    ]
+    auction = Auction(
+        clock=clock,
+        inventory=lambda: follower.snapshot,
+        profiles=profile_store,
+        roster=ROSTER,
+        outside=outside,
+        ranker=ranker,
+        money=book,
+        answers=SessionAnswers(ttl_ms=settings.session_answer_ttl_s * 1000),
+        publish=partial(_publish_auctions, publisher),
+        hold=holds.add,
+        observer=metrics,
+        currency=settings.currency,
+        engagement_value_micros=settings.engagement_value_micros,
+    )
+    auction_calls = AuctionCalls(
+        hold_auctions=auction.hold_auctions,
+        take_notices=notices.take,
+        keys=keys,
+        clock=clock,
+        currency=settings.currency,
+        tmax_ms=settings.tmax_ms,
+        max_batch=settings.max_batch,
+        max_message_bytes=settings.max_message_bytes,
+    )
+
+    campaigns = Campaigns(store=SqlCampaignStore(engine), clock=clock, currency=settings.currency, spent=ledger)
+    statistics = Statistics(SqlStatisticsStore(engine))
+    catalogue.on_change(partial(_products_changed, follower))
+
+    products = CatalogueProducts(catalogue)
+    post_store = SqlPostStore(engine)
+    index = FeedIndex(products=products)
+    index.fold(post_store.all())
+    sessions = InProcessSessions()
+    remembered = RememberedVisitors(profiles)
+    feed_server = FeedServer(
+        posts=Posts(store=post_store, clock=clock, products=products),
+        index=index,
+        timeline=Timeline(index=index, sessions=sessions, products=products, profiles=remembered, clock=clock),
+        recorder=Recorder(
+            index=index, sessions=sessions, store=post_store, profiles=remembered, clock=clock,
+            publish=publisher.publish,
+        ),
+        ads=AdSlots(source=FeedAds(auction, settings.currency), deadline_ms=settings.tmax_ms),
+        cursors=Cursors(secret=_secret(data_dir)),
+        publish=publisher.publish,
+        clock=clock,
+        chance=Random(),
+    )  # fmt: skip
+    return Haat(
+        settings=settings,
+        clock=clock,
+        log=log,
+        publisher=publisher,
+        profile_store=profile_store,
+        catalogue=catalogue,
+        catalogue_calls=CatalogueCalls(catalogue),
+        accounts=Accounts(store=account_store, clock=clock),
+        keys=keys,
+        campaigns=campaigns,
+        campaign_server=CampaignServer(
+            campaigns=campaigns, statistics=statistics, keys=keys, on_change=follower.changed
+        ),
+        statistics=statistics,
+        book=book,
+        holds=holds,
+        notices=notices,
+        recovered=recovered,
+        projector=SpendProjector(log, ledger, HOLDER),
+        relay=OutboxRelay(engine=engine, clock=clock, publish=partial(tell_outbox, publisher)),
+        follower=follower,
+        outside=outside,
+        auction=auction,
+        auction_calls=auction_calls,
+        feed_server=feed_server,
+        metrics=metrics,
+        ranker=ranker,
+        serving=ranker.serving if isinstance(ranker, ClickRanker) else "prior",
+        model_version=ranker.version,
+        ranker_sentence=sentence,
+        close=close,
+    )
+
+
+def _publish_one(publisher: Publisher, topic: str, payload: bytes) -> None:
+    publisher.publish(topic, [payload])
+
+
+def _publish_auctions(publisher: Publisher, columns: AuctionColumns) -> None:
+    publisher.publish(AUCTIONS.name, [encode_auctions(columns)])
+
+
+def _attributes_of(catalogue: Catalogue, product_id: str) -> dict[str, str] | None:
+    product = catalogue.get(product_id)
+    return dict(product.attributes) if product is not None else None
+
+
+def _in_stock(catalogue: Catalogue, product_id: str) -> bool:
+    """What the catalogue does not know cannot be out of stock."""
+    product = catalogue.get(product_id)
+    return product is None or product.in_stock
+
+
+def _products_changed(follower: InventoryFollower, products: object) -> None:
+    changed = cast("list[Product]", products)
+    follower.stock_changed(product.product_id for product in changed)
+    follower.products_changed()
+
+
+async def _fund(book: BudgetBook, changed: object) -> None:
+    """New accounts get their first lease, and accounts whose limits may have changed are leased anew."""
+    records = cast("list[LineItemRecord]", changed)
+    accounts = {record.number for record in records} | {
+        CAMPAIGN_ACCOUNTS + record.campaign_number for record in records
+    }
+    await book.renew(accounts)
+    await book.top_up()
+
+
+def _secret(data_dir: Path) -> bytes:
+    """The key that feed cursors are signed with; made once, readable by the owner alone."""
+    path = data_dir / "cursor.key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(32))
+    return path.read_bytes()

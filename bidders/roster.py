@@ -1,0 +1,14 @@
+"""Which bidders are there? One line for each; outside bidders are listed in the settings."""
+
+from __future__ import annotations
+
+from bidders.brand_campaign import BrandCampaign
+from bidders.contextual import Contextual
+from bidders.retarget import Retarget
+from exchange.bidding import Bidder
+
+ROSTER: tuple[Bidder, ...] = (
+    BrandCampaign(),
+    Contextual(),
+    Retarget(),
+)

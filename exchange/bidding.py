@@ -1,0 +1,79 @@
+"""What does a bidder see, and what may it answer?
+
+Inside bidders are pure and see arrays; outside ones are in another process, asked and waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from exchange.refusals import Refusal
+from exchange.request import PageView
+
+
+class BidContext(msgspec.Struct):
+    """The finalists that one inside bidder speaks for; all arrays have one entry for each of them.
+
+    `standing_bid_micros` is what the advertiser offers at most, per unit of `pricing_model`; `match_weight` sums what
+    matched: 1 for each category and keyword of the page, the visitor's affinity for each product it was shown;
+    `click_prior` is the smoothed click rate of the ad's product.
+    """
+
+    standing_bid_micros: NDArray[np.int64]
+    pricing_model: NDArray[np.uint8]
+    match_weight: NDArray[np.float32]
+    click_prior: NDArray[np.float64]
+
+
+class Bidder(Protocol):
+    """An inside bidder: it speaks for the line items of one strategy."""
+
+    name: str
+    # haat.campaigns.v1.Strategy
+    strategy: int
+
+    def bid(self, context: BidContext) -> NDArray[np.int64]:
+        """What to bid for each finalist, in micros per unit of its pricing model: never above the standing bid, and 0
+        where it is not worth bidding. Touches nothing outside its arguments.
+        """
+
+
+class OutsideBid(msgspec.Struct, frozen=True):
+    """A bid as an outside bidder sent it; nothing of it has been checked. `bid_micros` is per thousand impressions."""
+
+    auction_id: str
+    placement_id: str
+    bid_id: str
+    bid_micros: int
+    currency: str
+    advertiser_domain: str
+    creative_id: str
+    format: int
+    width: int
+    height: int
+    markup: str
+    category: str = ""
+    product_id: str = ""
+
+
+class OutsideAnswer(msgspec.Struct, frozen=True):
+    """What one outside bidder said to a batch: its bids, or why there are none (BIDDER_LATE, BIDDER_FAILED)."""
+
+    bidder: int
+    bids: list[OutsideBid]
+    trouble: Refusal = Refusal.WON
+
+
+class OutsideBidder(Protocol):
+    """A bidder in another process. It is asked first and read at the deadline."""
+
+    name: str
+    timeout_ms: int
+
+    async def ask(self, auction_ids: Sequence[str], views: Sequence[PageView], timeout_ms: int) -> list[OutsideBid]:
+        """Its bids for this batch; TimeoutError when it was late, BackendUnavailable when it failed."""

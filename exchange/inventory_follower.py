@@ -1,0 +1,106 @@
+"""How does a campaign change go live? Seen, compiled beside the running snapshot, swapped in whole."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from common.clock import Clock
+from common.errors import BackendUnavailable
+from exchange.inventory import InventoryCompiler, Snapshot
+from exchange.ports import LineItemRecord, LineItemSource
+
+# Changes of other processes are seen this much later at most; changes of this process wake the follower at once.
+POLL_S = 0.25
+
+_log = logging.getLogger(__name__)
+
+
+class InventoryFollower:
+    """Holds the current snapshot. When the source is gone the last snapshot serves on, and its age says so."""
+
+    def __init__(
+        self,
+        source: LineItemSource,
+        compiler: InventoryCompiler,
+        clock: Clock,
+        *,
+        before_swap: Callable[[Sequence[LineItemRecord]], Awaitable[None]] | None = None,
+        in_stock: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self._source = source
+        self._compiler = compiler
+        self._clock = clock
+        # Whoever must be ready for changed line items (the budget book) is told of them before they run.
+        self._before_swap = before_swap
+        self._in_stock = in_stock
+        self._wake = asyncio.Event()
+        self._products_changed = False
+        self._snapshot: Snapshot | None = None
+        # When the source was last seen to have nothing newer than the snapshot.
+        self.fresh_at_ms = 0
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot that auctions ask; RuntimeError before `load`."""
+        if self._snapshot is None:
+            raise RuntimeError("the inventory has not been loaded yet")
+        return self._snapshot
+
+    def load(self) -> Snapshot:
+        """Read all line items and compile the first snapshot; blocking, for the start."""
+        sequence = self._source.sequence()
+        self._compiler.put(self._source.active())
+        self._snapshot = self._compiler.compile(sequence, self._clock.now_ms())
+        self.fresh_at_ms = self._clock.now_ms()
+        return self._snapshot
+
+    def changed(self) -> None:
+        """Something was changed in this process: look at once."""
+        self._wake.set()
+
+    def products_changed(self) -> None:
+        """The catalogue changed in what the click model knows: compute that part again."""
+        self._products_changed = True
+        self._wake.set()
+
+    def stock_changed(self, product_ids: Iterable[str]) -> None:
+        """These products may have come into stock or gone out: the next auction knows."""
+        snapshot = self.snapshot
+        for product_id in product_ids:
+            row = snapshot.product_rows.get(product_id)
+            if row is not None:
+                snapshot.book.product_in_stock[row] = self._in_stock(product_id)
+
+    async def follow(self) -> None:
+        """Until cancelled: take in changes as they come. A source that fails is asked again, and auctions go on."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_S)
+            self._wake.clear()
+            try:
+                await self.catch_up()
+            except BackendUnavailable as error:
+                _log.warning("the inventory cannot be followed, the last snapshot serves on: %s", error)
+
+    async def catch_up(self) -> bool:
+        """Take in what has changed since the snapshot; False when nothing has."""
+        current = self.snapshot
+        sequence, put, gone = await asyncio.to_thread(self._source.changed_since, current.sequence)
+        if sequence == current.sequence and not self._products_changed:
+            self.fresh_at_ms = self._clock.now_ms()
+            return False
+        if self._products_changed:
+            self._products_changed = False
+            self._compiler.forget_products()
+        self._compiler.put(put)
+        self._compiler.remove(gone)
+        if self._before_swap is not None:
+            await self._before_swap(put)
+        self._snapshot = await asyncio.to_thread(self._compiler.compile, sequence, self._clock.now_ms())
+        # Stock may have changed while the snapshot was compiled.
+        self.stock_changed(self._snapshot.product_ids)
+        self.fresh_at_ms = self._clock.now_ms()
+        return True

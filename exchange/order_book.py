@@ -1,0 +1,81 @@
+"""What does a compiled inventory look like? Arrays of standing bids, made for one kernel and never changed after.
+
+A *standing bid* is a line item with one of its creatives. Postings put the standing bids that could answer a
+(shape, term) in one run, best first, so a walk can stop as soon as it has enough.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The term that every page view has: postings of line items without targeting.
+ANY_TERM = 0
+
+
+class OrderBook(NamedTuple):
+    """Arrays by standing bid (`ad_…`), by line item (`item_…`), by clause and by posting."""
+
+    # One entry for each standing bid.
+    ad_item: NDArray[np.int32]
+    ad_worth: NDArray[np.int64]  # static worth per thousand impressions in micros: the order of the walk
+    ad_shape: NDArray[np.int32]
+    ad_category: NDArray[np.int32]  # block term of the creative's category, -1 without
+    ad_product: NDArray[np.int32]  # row of the product, -1 without
+    ad_review: NDArray[np.uint8]
+
+    # One entry for each line item.
+    item_number: NDArray[np.uint32]
+    item_campaign: NDArray[np.uint32]
+    item_bidder: NDArray[np.uint8]
+    item_pricing: NDArray[np.uint8]
+    item_bid: NDArray[np.int64]  # micros per unit of the pricing model
+    item_account: NDArray[np.int32]  # rows of the budget book
+    item_campaign_account: NDArray[np.int32]
+    item_advertiser: NDArray[np.int32]
+    item_domain: NDArray[np.int32]  # block term of the advertiser's domain
+    item_cap: NDArray[np.int32]  # impressions, 0 without a cap
+    item_cap_window_ms: NDArray[np.int64]
+    item_starts_at_ms: NDArray[np.int64]
+    item_ends_at_ms: NDArray[np.int64]
+    item_hours: NDArray[np.uint64]  # (items, 3): bit h of 168 is set when hour h of the week is in
+    item_zone: NDArray[np.int32]  # index of the time zone
+    item_clause: NDArray[np.int32]  # (items + 1): clauses of an item, all of which must match
+    clause_term: NDArray[np.int32]  # (clauses + 1): terms of a clause, one of which must match
+    terms: NDArray[np.int32]
+
+    # A hash table (shape, term) -> run of postings; open addressing, power-of-two size.
+    table_key: NDArray[np.int64]  # -1 is empty
+    table_run: NDArray[np.int32]
+    run_start: NDArray[np.int32]  # (runs + 1)
+    postings: NDArray[np.int32]  # standing bids, best first
+    term_used: NDArray[np.uint8]  # does any run hang on this term
+
+    product_in_stock: NDArray[np.uint8]  # changed in place when stock changes
+
+
+def table_of(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """An open-addressing table that maps each of the distinct `keys` to its index."""
+    size = 1 << max(4, int(2 * max(len(keys), 1) - 1).bit_length())
+    table_key = np.full(size, -1, dtype=np.int64)
+    table_run = np.zeros(size, dtype=np.int32)
+    mask = size - 1
+    for index, key in enumerate(keys.tolist()):
+        slot = slot_of(key) & mask
+        while table_key[slot] != -1:
+            slot = (slot + 1) & mask
+        table_key[slot] = key
+        table_run[slot] = index
+    return table_key, table_run
+
+
+def key_of(shape: int, term: int) -> int:
+    """The table's key of a shape and a term."""
+    return shape << 32 | term
+
+
+def slot_of(key: int) -> int:
+    """Where the probing starts; the kernel computes the same (Fibonacci hashing, Knuth vol. 3 §6.4)."""
+    return (key * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 40

@@ -1,0 +1,78 @@
+"""Step 2: has this session asked exactly this before? Then it gets the same answer, and nothing is decided again.
+
+An answer is kept only while it holds: until its time is over, or until a line item in it changes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from msgspec.structs import replace
+
+from exchange.answer import Answer
+from exchange.inventory import Snapshot
+from exchange.request import PageView
+
+Parameters = tuple[object, ...]
+
+
+class SessionAnswers:
+    """Answers by session and parameters, in this process; the oldest leave when `limit` is reached."""
+
+    def __init__(self, *, ttl_ms: int = 30_000, limit: int = 100_000) -> None:
+        self._ttl_ms = ttl_ms
+        self._limit = limit
+        self._answers: OrderedDict[Parameters, tuple[int, int, dict[str, int], Answer]] = OrderedDict()
+        # How many decisions were saved.
+        self.recalled = 0
+
+    def recall(self, view: PageView, snapshot: Snapshot, now_ms: int) -> Answer | None:
+        """The answer that was given before and still holds, under the request id of this page view."""
+        if not view.session_id or not self._answers:
+            return None
+        key = _parameters(view)
+        kept = self._answers.get(key)
+        if kept is None:
+            return None
+        expires_at_ms, sequence, revisions, answer = kept
+        if now_ms >= expires_at_ms or (sequence != snapshot.sequence and not _unchanged(revisions, snapshot)):
+            del self._answers[key]
+            return None
+        self.recalled += 1
+        return replace(answer, request_id=view.request_id, kept=True)
+
+    def keep(self, view: PageView, answer: Answer, snapshot: Snapshot, now_ms: int) -> None:
+        """Remember an answer that sold something; an empty one is asked for again."""
+        if not view.session_id or self._ttl_ms <= 0:
+            return
+        revisions = {}
+        for placement in answer.placements:
+            if placement.ad is not None:
+                row = snapshot.item_rows.get(placement.ad.line_item_id)
+                revisions[placement.ad.line_item_id] = snapshot.items[row].revision if row is not None else -1
+        if not revisions:
+            return
+        self._answers[_parameters(view)] = (now_ms + self._ttl_ms, snapshot.sequence, revisions, answer)
+        if len(self._answers) > self._limit:
+            self._answers.popitem(last=False)
+
+
+def _parameters(view: PageView) -> Parameters:
+    """All that may change the decision: a changed price, product, consent or placement asks anew."""
+    return (
+        view.session_id, view.visitor_id, view.permissions, view.url, view.product_id, view.placements,
+        view.price_rule, view.categories, view.keywords, view.country, view.device_type, view.language,
+        view.segments, view.affinities,
+    )  # fmt: skip
+
+
+def _unchanged(revisions: dict[str, int], snapshot: Snapshot) -> bool:
+    for line_item_id, revision in revisions.items():
+        row = snapshot.item_rows.get(line_item_id)
+        if row is None:
+            # Outside bids carry no line item of ours; a line item of ours that is gone must not be shown again.
+            if revision != -1:
+                return False
+        elif snapshot.items[row].revision != revision:
+            return False
+    return True

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, inspect, text
+
+from backends import sql_schema
+from backends.sql import open_engine, reading, sqlite_url, writing
+from backends.sql_schema import METADATA
+from common.errors import BackendUnavailable, Conflict
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    opened = open_engine(sqlite_url(tmp_path))
+    with writing(opened) as connection:
+        connection.execute(text("CREATE TABLE numbers (number INTEGER PRIMARY KEY)"))
+    yield opened
+    opened.dispose()
+
+
+def test_a_fresh_store_has_every_table_and_its_version(tmp_path: Path) -> None:
+    for _ in range(2):
+        engine = open_engine(sqlite_url(tmp_path / "deep" / "er"))
+        assert set(inspect(engine).get_table_names()) == {*METADATA.tables, "alembic_version"}
+        engine.dispose()
+
+
+def test_no_file_of_tables_was_forgotten() -> None:
+    files = {f"backends.{file.stem}" for file in Path(sql_schema.__file__).parent.glob("sql_tables_*.py")}
+
+    assert {module.__name__ for module in sql_schema.TABLE_MODULES} == files
+
+
+def test_every_commit_is_synced_and_references_hold(engine: Engine) -> None:
+    with reading(engine) as connection:
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+
+
+def test_an_exception_undoes_even_what_changes_the_schema(engine: Engine) -> None:
+    def break_down() -> None:
+        with writing(engine) as connection:
+            connection.execute(text("INSERT INTO numbers VALUES (1)"))
+            connection.execute(text("CREATE TABLE more (number INTEGER)"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_down()
+
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM numbers")).scalar() == 0
+    assert not inspect(engine).has_table("more")
+
+
+def test_writers_at_once_wait_for_each_other(engine: Engine) -> None:
+    def add_one() -> None:
+        for _ in range(10):
+            with writing(engine) as connection:
+                newest = connection.execute(text("SELECT coalesce(max(number), 0) FROM numbers")).scalar_one()
+                connection.execute(text("INSERT INTO numbers VALUES (:number)"), {"number": newest + 1})
+
+    threads = [threading.Thread(target=add_one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT count(*), max(number) FROM numbers")).one() == (40, 40)
+
+
+def test_trouble_is_told_in_our_own_words(engine: Engine) -> None:
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO numbers VALUES (1)"))
+    with pytest.raises(Conflict), writing(engine) as connection:
+        connection.execute(text("INSERT INTO numbers VALUES (1)"))
+    with pytest.raises(BackendUnavailable, match="no such table"), reading(engine) as connection:
+        connection.execute(text("SELECT 1 FROM nowhere"))
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "", "no url"])
+def test_a_url_that_names_no_store_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"sqlite:///var/haat\.sqlite"):
+        open_engine(url)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "haat.sqlite").write_bytes(b"this is no database at all" * 100)
+
+    with pytest.raises(BackendUnavailable, match="not a database"):
+        open_engine(sqlite_url(tmp_path))
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(BackendUnavailable):
+        open_engine(sqlite_url(tmp_path / "file"))
+
+
+def test_a_store_of_a_newer_haat_is_refused(tmp_path: Path) -> None:
+    open_engine(sqlite_url(tmp_path)).dispose()
+    with sqlite3.connect(tmp_path / "haat.sqlite") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+
+    with pytest.raises(BackendUnavailable, match="newer haat"):
+        open_engine(sqlite_url(tmp_path))
+
+
+def test_a_driver_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BackendUnavailable, match="driver"):
+        open_engine("nosuchengine://host/haat")
