@@ -44,6 +44,7 @@ from exchange.server import AuctionCalls
 from exchange.session_answers import SessionAnswers
 from exchange.spend import SpendProjector
 from exchange.statistics import Statistics
+from feed import engagement
 from feed.ad_slots import AdSlots
 from feed.cursor import Cursors
 from feed.index import FeedIndex
@@ -216,6 +217,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
     post_store = SqlPostStore(engine)
     index = FeedIndex(products=products)
     index.fold(post_store.all())
+    engagement.restore(index, log, clock.now_ms())
     sessions = InProcessSessions()
     remembered = RememberedVisitors(profiles)
     feed_server = FeedServer(

@@ -1,0 +1,1 @@
+"""The Python client: coalesces single calls onto a stream, retries, keeps idempotency keys, names refused fields."""

@@ -1,0 +1,1 @@
+"""Logged traffic of others as page views: one file for each format."""
