@@ -26,7 +26,7 @@ class Background:
         in_thread = asyncio.to_thread
         jobs: tuple[tuple[str, float, Callable[[], Awaitable[object]]], ...] = (
             ("releasing holds whose time is over", 0.1, self._expire),
-            ("leasing budget", 0.1, haat.book.top_up),
+            ("leasing budget", 0.25, haat.book.top_up),
             ("counting spend into the ledger", 0.2, lambda: in_thread(haat.projector.catch_up)),
             ("counting statistics", 0.5, lambda: in_thread(haat.statistics.count_once, haat.log)),
             ("telling the log of changes", 0.1, lambda: in_thread(haat.relay.relay_once)),

@@ -99,9 +99,12 @@ def serve(
         log_level=log_level,
     )
     _log_to_stderr(settings)
+    import uvloop
+
     from app.serving import serve as serve_until_stopped
 
-    asyncio.run(serve_until_stopped(settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve_until_stopped(settings))
 
 
 @haat.command()

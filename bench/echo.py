@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import grpc
 import grpc.aio
+import uvloop
 
 METHOD = "/bench.Echo/Echo"
 
@@ -41,4 +42,5 @@ async def serve(answer_bytes: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.echo", description=__doc__)
     parser.add_argument("--answer-bytes", type=int, default=600)
-    asyncio.run(serve(parser.parse_args().answer_bytes))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(parser.parse_args().answer_bytes))

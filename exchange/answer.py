@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import msgspec
 
+from exchange.creatives import AdFacts
+
 
 class Ad(msgspec.Struct, frozen=True, gc=False):
-    """An ad that won; `price_micros` is per unit of `pricing_model`."""
+    """An ad that won; `price_micros` is per unit of the facts' pricing model, `markup` names the impression."""
 
     impression_id: str
-    line_item_id: str
-    creative_id: str
-    advertiser_id: str
-    advertiser_domain: str
-    product_id: str
-    format: int
-    width: int
-    height: int
+    facts: AdFacts
     markup: str
     price_micros: int
-    pricing_model: int
     bidder: str
+
+    @property
+    def line_item_id(self) -> str:
+        """Empty for an outside bid."""
+        return self.facts.line_item_id
+
+    @property
+    def advertiser_domain(self) -> str:
+        """Whose ad it is."""
+        return self.facts.advertiser_domain
 
 
 class PlacementAnswer(msgspec.Struct, frozen=True, gc=False):

@@ -23,7 +23,7 @@ from exchange.holds import WonBatch
 from exchange.inventory import CONVERSION_PRIOR, Snapshot
 from exchange.page_arrays import HoursOfWeek, page_arrays
 from exchange.ports import Ranker
-from exchange.record import Held, columns_of, no_ad_reasons, outcome_counts
+from exchange.record import Counted, Held, columns_of, count
 from exchange.refusals import Refusal
 from exchange.request import PageView, PriceRule
 from exchange.screening import screen_all
@@ -99,14 +99,15 @@ class Auction:
         snapshot = self._inventory()
         allowed = [consent_gate.apply(view) for view in batch]  # 1
         recalled = [self._answers.recall(view, snapshot, now_ms) for view in allowed]  # 2
-        views = [view for view, kept in zip(allowed, recalled, strict=True) if kept is None]
+        views = [view for view, (kept, _) in zip(allowed, recalled, strict=True) if kept is None]
+        keys = [key for kept, key in recalled if kept is None]
         if len(views) < len(allowed):
             self._observer.answers_recalled(len(allowed) - len(views))
-        decided = iter(await self._decide(views, snapshot, started_ns, now_ms) if views else ())
-        return [kept if kept is not None else next(decided) for kept in recalled]
+        decided = iter(await self._decide(views, keys, snapshot, started_ns, now_ms) if views else ())
+        return [kept if kept is not None else next(decided) for kept, _ in recalled]
 
     async def _decide(
-        self, views: Sequence[PageView], snapshot: Snapshot, started_ns: int, now_ms: int
+        self, views: Sequence[PageView], keys: Sequence[int], snapshot: Snapshot, started_ns: int, now_ms: int
     ) -> list[Answer]:
         numbers = new_ids(len(views), now_ms)
         auction_ids = [text_of(number) for number in numbers]
@@ -135,24 +136,24 @@ class Auction:
         held = Held(
             now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose
         )
-        reasons = no_ad_reasons(held)
-        self._record(held, reasons)
-        answers = compose(held, auction_ids, self._bidders, reasons)  # 8, 9
+        counted = count(held)
+        self._record(held, counted)
+        answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason)  # 8, 9
         self._hold(sold(held, auction_ids, self._bidders, self._currency))
-        for view, answer in zip(views, answers, strict=True):
-            self._answers.keep(view, answer, snapshot, now_ms)
+        for key, view, answer in zip(keys, views, answers, strict=True):
+            self._answers.keep(key, view, answer, snapshot, now_ms)
         filled = int(np.count_nonzero(winners >= 0))
         took_ns = self._clock.monotonic_ns() - started_ns
-        self._observer.batch_held(took_ns, len(views), len(winners), filled, outcome_counts(held))
+        self._observer.batch_held(took_ns, len(views), len(winners), filled, counted.outcomes)
         return answers
 
-    def _record(self, held: Held, no_ad_reason: NDArray[np.uint32]) -> None:
+    def _record(self, held: Held, counted: Counted) -> None:
         """What is not in the log was not sold: when it cannot be written, every reservation goes back."""
         try:
             self._publish(
                 columns_of(
                     held,
-                    no_ad_reason,
+                    counted,
                     model_version=self._ranker.version,
                     currency=self._currency,
                     bidders=self._bidders,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 
 from google.protobuf.message import DecodeError
 
@@ -17,6 +18,7 @@ from common.consent import Permission
 from common.errors import FieldError, InvalidInput
 from common.money import ABSURD_PRICE_MICROS
 from exchange.answer import Answer
+from exchange.creatives import AdFacts
 from exchange.request import Format, PageView, Placement, PriceRule
 from protos import exchange_pb2 as pb
 
@@ -29,6 +31,11 @@ SIDE_LIMIT_PX = 10_000
 TMAX_LIMIT_MS = 10_000
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01
 _COUNTRY = re.compile(r"[A-Z]{2}")
+_REMEMBER = int(Permission.REMEMBER)
+# What the reader remembers of placements is bounded, whatever it is sent.
+_REMEMBERED_PLACEMENTS = 10_000
+_REMEMBERED_BYTES = 1_024
+_TEMPLATES = 100_000
 _LISTING = (int(Format.PRODUCT_LISTING), 0, 0)
 
 
@@ -38,6 +45,8 @@ class PageViewReader:
     def __init__(self, *, currency: str, tmax_ms: int) -> None:
         self._currency = currency
         self._tmax_ms = tmax_ms
+        # A shop's placements are the same on every page view: read once, known by their bytes.
+        self._placements: dict[bytes, Placement] = {}
 
     def from_bytes(self, data: bytes, now_ms: int) -> PageView:
         """A page view from its serialised form."""
@@ -56,11 +65,7 @@ class PageViewReader:
         """A page view from its message; `data` are its bytes when they are at hand."""
         errors: list[FieldError] = []
         visitor, page, device, agreed = message.visitor, message.page, message.device, message.consent
-        permissions = consent.decide(
-            agreed.granted,
-            global_privacy_control=agreed.global_privacy_control,
-            child_directed=agreed.child_directed,
-        )
+        permissions = _permissions(tuple(agreed.granted), agreed.global_privacy_control, agreed.child_directed)
         segments = tuple(visitor.segments)
         # Line items are stored in lower case.
         categories = tuple([word.lower() for word in page.categories])
@@ -94,8 +99,8 @@ class PageViewReader:
             ("page.categories", categories),
             ("page.keywords", keywords),
         ):
-            for index, word in enumerate(words):
-                if len(word) > WORD_LIMIT:
+            if words and max(map(len, words)) > WORD_LIMIT:
+                for index, word in enumerate(words):
                     _too_long(errors, f"{field}[{index}]", word, WORD_LIMIT)
         for index, (product, weight) in enumerate(affinities):
             if len(product) > ID_LIMIT:
@@ -122,7 +127,7 @@ class PageViewReader:
         viewed_at_ms = message.viewed_at_ms or now_ms
         if not 0 < viewed_at_ms < _LATEST_MS:
             errors.append(FieldError("viewed_at_ms", str(viewed_at_ms), "give ms since 1970, or 0 for now"))
-        placements = tuple([_placement(p, index, errors) for index, p in enumerate(message.placements)])
+        placements = tuple([self._placement(p, index, errors) for index, p in enumerate(message.placements)])
         if not 0 < len(placements) <= PLACEMENTS_LIMIT:
             errors.append(FieldError("placements", f"{len(placements)} of them", f"give 1 to {PLACEMENTS_LIMIT}"))
         if len({placement.placement_id for placement in placements}) < len(placements):
@@ -135,7 +140,7 @@ class PageViewReader:
             visitor_id=visitor_id,
             segments=segments,
             affinities=affinities,
-            permissions=int(permissions),
+            permissions=permissions,
             url=url,
             categories=categories,
             keywords=keywords,
@@ -150,8 +155,25 @@ class PageViewReader:
             wire=_for_the_log(message, permissions, data),
         )
 
+    def _placement(self, message: pb.Placement, index: int, errors: list[FieldError]) -> Placement:
+        data = message.SerializeToString()
+        known = self._placements.get(data)
+        if known is None:
+            wrong_before = len(errors)
+            known = _read_placement(message, index, errors)
+            if len(errors) == wrong_before and len(data) <= _REMEMBERED_BYTES:
+                if len(self._placements) >= _REMEMBERED_PLACEMENTS:
+                    self._placements.clear()
+                self._placements[data] = known
+        return known
 
-def _placement(message: pb.Placement, index: int, errors: list[FieldError]) -> Placement:
+
+@lru_cache(maxsize=1024)
+def _permissions(granted: tuple[int, ...], global_privacy_control: bool, child_directed: bool) -> int:
+    return int(consent.decide(granted, global_privacy_control=global_privacy_control, child_directed=child_directed))
+
+
+def _read_placement(message: pb.Placement, index: int, errors: list[FieldError]) -> Placement:
     placement_id, floor_micros = message.placement_id, message.floor_micros
     categories = tuple([word.lower() for word in message.blocked_categories])
     advertisers = tuple([word.lower() for word in message.blocked_advertisers])
@@ -205,9 +227,9 @@ def _placement(message: pb.Placement, index: int, errors: list[FieldError]) -> P
     )
 
 
-def _for_the_log(message: pb.PageView, permissions: Permission, data: bytes | None) -> bytes:
+def _for_the_log(message: pb.PageView, permissions: int, data: bytes | None) -> bytes:
     """What may be kept of the request: without consent to remember, neither the visitor nor the session."""
-    if permissions & Permission.REMEMBER:
+    if permissions & _REMEMBER:
         return data if data is not None else message.SerializeToString()
     if message.HasField("visitor") or message.session_id:
         kept = pb.PageView()
@@ -242,39 +264,48 @@ def _name_doubles(errors: list[FieldError], placements: Iterable[Placement]) -> 
         seen.add(placement.placement_id)
 
 
-def answer_message(answer: Answer, currency: str) -> pb.Answer:
-    """The answer as its message."""
-    return pb.Answer(
-        auction_id=answer.auction_id,
-        request_id=answer.request_id,
-        kept=answer.kept,
-        placements=[
-            pb.PlacementAnswer(placement_id=placement.placement_id, no_ad_reason=placement.no_ad_reason)
-            if (ad := placement.ad) is None
-            else pb.PlacementAnswer(
-                placement_id=placement.placement_id,
-                ad=pb.Ad(
-                    impression_id=ad.impression_id,
-                    line_item_id=ad.line_item_id,
-                    creative_id=ad.creative_id,
-                    advertiser_id=ad.advertiser_id,
-                    advertiser_domain=ad.advertiser_domain,
-                    product_id=ad.product_id,
-                    format=ad.format,  # type: ignore[arg-type]  # an int of the enum's own numbers
-                    width=ad.width,
-                    height=ad.height,
-                    markup=ad.markup,
-                    price_micros=ad.price_micros,
-                    pricing_model=ad.pricing_model,  # type: ignore[arg-type]
-                    currency=currency,
-                    bidder=ad.bidder,
-                ),
-            )
-            for placement in answer.placements
-        ],
-    )
+class AnswerWriter:
+    """Turns answers into their messages. What an ad always says is put together once and copied from then on."""
 
+    def __init__(self, currency: str) -> None:
+        self._currency = currency
+        # By identity of the facts, which are kept beside so that no other object can take the identity over.
+        self._templates: dict[int, tuple[AdFacts, pb.Ad]] = {}
 
-def answer_messages(answers: Sequence[Answer], currency: str) -> list[pb.Answer]:
-    """Answers as messages, in order."""
-    return [answer_message(answer, currency) for answer in answers]
+    def message(self, answer: Answer) -> pb.Answer:
+        """The answer as its message."""
+        message = pb.Answer(auction_id=answer.auction_id, request_id=answer.request_id, kept=answer.kept)
+        add = message.placements.add
+        for placement in answer.placements:
+            ad = placement.ad
+            if ad is None:
+                add(placement_id=placement.placement_id, no_ad_reason=placement.no_ad_reason)
+                continue
+            written = add(placement_id=placement.placement_id).ad
+            written.CopyFrom(self._template(ad.facts))
+            written.impression_id = ad.impression_id
+            written.markup = ad.markup
+            written.price_micros = ad.price_micros
+            written.bidder = ad.bidder
+        return message
+
+    def _template(self, facts: AdFacts) -> pb.Ad:
+        kept = self._templates.get(id(facts))
+        if kept is not None:
+            return kept[1]
+        template = pb.Ad(
+            line_item_id=facts.line_item_id,
+            creative_id=facts.creative_id,
+            advertiser_id=facts.advertiser_id,
+            advertiser_domain=facts.advertiser_domain,
+            product_id=facts.product_id,
+            format=facts.format,  # type: ignore[arg-type]  # an int of the enum's own numbers
+            width=facts.width,
+            height=facts.height,
+            pricing_model=facts.pricing_model,  # type: ignore[arg-type]
+            currency=self._currency,
+        )
+        if len(self._templates) >= _TEMPLATES:
+            self._templates.clear()
+        self._templates[id(facts)] = (facts, template)
+        return template

@@ -72,7 +72,7 @@ def clear(
     return winners
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _impressions_per_unit(pricing, click_probability, conversion_rate):  # type: ignore[no-untyped-def]
     """How much of one unit of the pricing model an impression is expected to bring."""
     if pricing == 1:
@@ -82,7 +82,7 @@ def _impressions_per_unit(pricing, click_probability, conversion_rate):  # type:
     return click_probability * conversion_rate
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _expected_cost(pricing, price, share):  # type: ignore[no-untyped-def]
     """Whole micros that one impression is expected to cost, rounded up."""
     if pricing == 1:
@@ -154,7 +154,7 @@ def _clear(  # type: ignore[no-untyped-def]
                 bids.outcome[row] = _why_lost(bids, winners, placement_start, page, row, score)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _conflicts(bids, winners, placement_start, page, row):  # type: ignore[no-untyped-def]
     """Did this advertiser (1) or this product (2) already win another placement of the page? 0 when neither."""
     for placement in range(placement_start[page], placement_start[page + 1]):
@@ -168,7 +168,7 @@ def _conflicts(bids, winners, placement_start, page, row):  # type: ignore[no-un
     return 0
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _second_price(  # type: ignore[no-untyped-def]
     bids, winners, placement_start, page, first, last, winner, score, share, floor
 ):
@@ -190,7 +190,7 @@ def _second_price(  # type: ignore[no-untyped-def]
     return min(bids.bid_micros[winner], max(price, np.int64(1)))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _why_lost(bids, winners, placement_start, page, row, score):  # type: ignore[no-untyped-def]
     """A page-wide rule is the reason only where the bid would have won without it."""
     winner = winners[bids.placement[row]]

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from common.consent import Permission
 from exchange.answer import Ad, Answer, PlacementAnswer
-from exchange.creatives import with_impression
+from exchange.creatives import outside_facts, with_impression
 from exchange.holds import WonBatch
 from exchange.record import Held
-from exchange.request import PricingModel
 
 _REMEMBER = int(Permission.REMEMBER)
 
@@ -41,40 +40,9 @@ def compose(
             if winner[at] >= 0:
                 impression_id = impression_id_of(auction_id, index)
                 row = ad_of[at]
-                if row >= 0:
-                    facts = ads[row]
-                    ad = Ad(
-                        impression_id,
-                        facts.line_item_id,
-                        facts.creative_id,
-                        facts.advertiser_id,
-                        facts.advertiser_domain,
-                        facts.product_id,
-                        facts.format,
-                        facts.width,
-                        facts.height,
-                        with_impression(facts.markup, impression_id),
-                        price_of[at],
-                        facts.pricing_model,
-                        bidders[bidder_of[at]],
-                    )
-                else:
-                    bid = rows.outside[-1 - row].bid
-                    ad = Ad(
-                        impression_id,
-                        "",
-                        bid.creative_id,
-                        "",
-                        bid.advertiser_domain,
-                        bid.product_id,
-                        bid.format,
-                        bid.width,
-                        bid.height,
-                        with_impression(bid.markup, impression_id),
-                        price_of[at],
-                        PricingModel.CPM,
-                        bidders[bidder_of[at]],
-                    )
+                facts = ads[row] if row >= 0 else outside_facts(rows.outside[-1 - row].bid)
+                markup = with_impression(facts.markup, impression_id)
+                ad = Ad(impression_id, facts, markup, price_of[at], bidders[bidder_of[at]])
             placements.append(PlacementAnswer(placement.placement_id, ad, reasons[at]))
             at += 1
         answers.append(Answer(auction_id, view.request_id, tuple(placements)))
@@ -108,9 +76,7 @@ def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str], currenc
         reserved_micros=bids.reserved_micros[won],
         bidder_index=rows.bidder[won],
         bidders=list(bidders),
-        product_ids=[
-            ads[row].product_id if row >= 0 else rows.outside[-1 - row].bid.product_id for row in ad.tolist()
-        ],
+        product_ids=[ads[row].product_id if row >= 0 else rows.outside[-1 - row].bid.product_id for row in ad.tolist()],
         outside_domains={
             entry: rows.outside[-1 - row].bid.advertiser_domain for entry, row in enumerate(ad.tolist()) if row < 0
         },

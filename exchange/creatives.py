@@ -11,8 +11,9 @@ from xml.sax.saxutils import escape as escape_xml
 
 import msgspec
 
+from exchange.bidding import OutsideBid
 from exchange.ports import CreativeRecord, LineItemRecord
-from exchange.request import Format
+from exchange.request import Format, PricingModel
 
 IMPRESSION_MACRO = "${IMPRESSION_ID}"
 
@@ -45,6 +46,22 @@ def ad_facts(item: LineItemRecord, creative: CreativeRecord) -> AdFacts:
         height=creative.height,
         pricing_model=item.pricing_model,
         markup=markup_of(creative, item.advertiser_domain),
+    )
+
+
+def outside_facts(bid: OutsideBid) -> AdFacts:
+    """The ad of an outside bid, which was screened; its markup is its own affair and stays inside its frame."""
+    return AdFacts(
+        line_item_id="",
+        creative_id=bid.creative_id,
+        advertiser_id="",
+        advertiser_domain=bid.advertiser_domain,
+        product_id=bid.product_id,
+        format=bid.format,
+        width=bid.width,
+        height=bid.height,
+        pricing_model=PricingModel.CPM,
+        markup=bid.markup,
     )
 
 

@@ -133,7 +133,7 @@ def _run_of(book, shape, term):  # type: ignore[no-untyped-def]
     return np.int32(-1)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _match_weight(book, item, scratch, stamp):  # type: ignore[no-untyped-def]
     """Summed weight of matched terms, or -1 when a clause has no match."""
     weight = np.float32(0.0)
@@ -149,7 +149,7 @@ def _match_weight(book, item, scratch, stamp):  # type: ignore[no-untyped-def]
     return weight
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _refusal(book, ad, item, pages, page, available, scratch, block_stamp, now_ms):  # type: ignore[no-untyped-def]
     """Index into CODES of the first rule that refuses, 0 when none does. The cheap rules come first."""
     review = book.ad_review[ad]
@@ -188,6 +188,8 @@ def _refusal(book, ad, item, pages, page, available, scratch, block_stamp, now_m
 def _walk(book, pages, available, scratch, found, now_ms):  # type: ignore[no-untyped-def]
     head = np.empty(RUNS, np.int64)
     end = np.empty(RUNS, np.int64)
+    head_worth = np.empty(RUNS, np.int64)
+    head_ad = np.empty(RUNS, np.int32)
     for page in range(pages.placement_start.shape[0] - 1):
         stamp = scratch.stamp[0] + 1
         scratch.stamp[0] = stamp
@@ -235,27 +237,33 @@ def _walk(book, pages, available, scratch, found, now_ms):  # type: ignore[no-un
                         continue
                     run = _run_of(book, shape, term)
                     if run >= 0 and heads < RUNS:
-                        head[heads] = book.run_start[run]
+                        start = book.run_start[run]
+                        head[heads] = start
                         end[heads] = book.run_start[run + 1]
+                        head_worth[heads] = book.posting_worth[start]
+                        head_ad[heads] = book.postings[start]
                         heads += 1
 
             kept = 0
             walked = 0
             while heads > 0 and kept < FINALISTS and walked < WALK_LIMIT:
                 best = 0
-                best_ad = book.postings[head[0]]
                 for i in range(1, heads):
-                    ad = book.postings[head[i]]
-                    if book.ad_worth[ad] > book.ad_worth[best_ad] or (
-                        book.ad_worth[ad] == book.ad_worth[best_ad] and ad < best_ad
+                    if head_worth[i] > head_worth[best] or (
+                        head_worth[i] == head_worth[best] and head_ad[i] < head_ad[best]
                     ):
                         best = i
-                        best_ad = ad
+                best_ad = head_ad[best]
                 head[best] += 1
                 if head[best] == end[best]:
                     heads -= 1
                     head[best] = head[heads]
                     end[best] = end[heads]
+                    head_worth[best] = head_worth[heads]
+                    head_ad[best] = head_ad[heads]
+                else:
+                    head_worth[best] = book.posting_worth[head[best]]
+                    head_ad[best] = book.postings[head[best]]
                 if scratch.ad[best_ad] == own:
                     continue
                 scratch.ad[best_ad] = own

@@ -187,6 +187,7 @@ class InventoryCompiler:
             table_run=runs.table_run,
             run_start=runs.run_start,
             postings=runs.postings,
+            posting_worth=ad_worth[runs.postings],
             term_used=_used(runs.table_key, words.term_count),
             product_in_stock=np.array([self._in_stock(p) for p in product_ids], dtype=np.uint8),
         )

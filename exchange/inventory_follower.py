@@ -68,7 +68,10 @@ class InventoryFollower:
 
     def stock_changed(self, product_ids: Iterable[str]) -> None:
         """These products may have come into stock or gone out: the next auction knows."""
-        snapshot = self.snapshot
+        snapshot = self._snapshot
+        if snapshot is None:
+            # The first snapshot asks for the stock itself.
+            return
         for product_id in product_ids:
             row = snapshot.product_rows.get(product_id)
             if row is not None:

@@ -51,6 +51,7 @@ class OrderBook(NamedTuple):
     table_run: NDArray[np.int32]
     run_start: NDArray[np.int32]  # (runs + 1)
     postings: NDArray[np.int32]  # standing bids, best first
+    posting_worth: NDArray[np.int64]  # `ad_worth` of each posting, beside it so that a merge touches one place
     term_used: NDArray[np.uint8]  # does any run hang on this term
 
     product_in_stock: NDArray[np.uint8]  # changed in place when stock changes

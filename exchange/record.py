@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from exchange.bid_rows import BidRows
-from exchange.eligibility import CODES, REFUSED_RECORDED, Finalists
+from exchange.eligibility import CODES, Finalists
 from exchange.inventory import Snapshot
 from exchange.refusals import NO_BIDS
 from exchange.request import PageView
@@ -35,92 +36,166 @@ class Held(msgspec.Struct):
     loose: list[tuple[int, int]]
 
 
-def no_ad_reasons(held: Held) -> NDArray[np.uint32]:
-    """For each unsold placement the code that most of its bids fell to, NO_BIDS without any; 0 where it was sold."""
-    counts = held.found.refused_total.copy()
-    np.add.at(counts, (held.rows.bids.placement, held.rows.bids.outcome), 1)
-    counts[:, 0] = 0
-    reasons: NDArray[np.uint32] = _CODE_OF_INDEX[np.argmax(counts, axis=1)]
-    reasons[counts.sum(axis=1) == 0] = NO_BIDS
-    reasons[held.winners >= 0] = 0
-    return reasons
+class Counted(msgspec.Struct):
+    """What the bids of a batch came to.
+
+    `no_ad_reason` (placements): for an unsold placement the code that most of its bids fell to, NO_BIDS without any; 0
+    where it was sold. `outcomes` (CODES): how many bids had each outcome, their sum is all bids that came in.
+    `bids_in` (page views). `more` (page views, CODES): bids that are counted and not recorded one by one.
+    """
+
+    no_ad_reason: NDArray[np.uint32]
+    outcomes: NDArray[np.int64]
+    bids_in: NDArray[np.uint32]
+    more: NDArray[np.uint32]
 
 
-def outcome_counts(held: Held) -> NDArray[np.int64]:
-    """How many bids of the batch had each outcome, by index into CODES; their sum is all bids that came in."""
-    counts = np.bincount(held.rows.bids.outcome, minlength=len(CODES)).astype(np.int64)
-    counts += held.found.refused_total.sum(axis=0, dtype=np.int64)
-    for _, code in held.loose:
-        counts[code] += 1
-    return counts
+def count(held: Held) -> Counted:
+    """Count every bid of the batch once."""
+    pages, placements = len(held.views), len(held.winners)
+    counted = Counted(
+        np.empty(placements, np.uint32),
+        np.zeros(len(CODES), np.int64),
+        np.zeros(pages, np.uint32),
+        np.zeros((pages, len(CODES)), np.uint32),
+    )
+    bids, found = held.rows.bids, held.found
+    _count(
+        bids.placement, bids.outcome, found.refused_total, found.refused_count, found.refused_code,
+        held.page_of_placement, held.winners, _CODE_OF_INDEX,
+        counted.no_ad_reason, counted.outcomes, counted.bids_in, counted.more,
+    )  # fmt: skip
+    for page, code in held.loose:
+        counted.outcomes[code] += 1
+        counted.bids_in[page] += 1
+        counted.more[page, code] += 1
+    return counted
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(  # type: ignore[no-untyped-def]
+    placement_of, outcome_of, refused_total, refused_count, refused_code, page_of, winners, codes,
+    no_ad_reason, outcomes, bids_in, more
+):  # fmt: skip
+    by_placement = refused_total.copy()
+    for placement in range(winners.shape[0]):
+        page = page_of[placement]
+        for code in range(codes.shape[0]):
+            total = refused_total[placement, code]
+            outcomes[code] += total
+            bids_in[page] += total
+            more[page, code] += total
+        # What is recorded by name is not counted among the rest.
+        for at in range(refused_count[placement]):
+            more[page, refused_code[placement, at]] -= np.uint32(1)
+    for row in range(placement_of.shape[0]):
+        by_placement[placement_of[row], outcome_of[row]] += 1
+        outcomes[outcome_of[row]] += 1
+        bids_in[page_of[placement_of[row]]] += np.uint32(1)
+    for placement in range(winners.shape[0]):
+        if winners[placement] >= 0:
+            no_ad_reason[placement] = 0
+            continue
+        most = 0
+        for code in range(1, codes.shape[0]):
+            if by_placement[placement, code] > by_placement[placement, most] or (
+                most == 0 and by_placement[placement, code] > 0
+            ):
+                most = code
+        no_ad_reason[placement] = codes[most] if most > 0 else NO_BIDS
 
 
 def columns_of(
-    held: Held, no_ad_reason: NDArray[np.uint32], *, model_version: str, currency: str, bidders: list[str]
+    held: Held, counted: Counted, *, model_version: str, currency: str, bidders: list[str]
 ) -> AuctionColumns:
     """The batch as the columns of AuctionsHeld: cleared bids first, then the refused ones that were kept by name."""
-    rows, bids, found, book = held.rows, held.rows.bids, held.found, held.snapshot.book
-    pages = len(held.views)
+    rows, bids, found, snapshot = held.rows, held.rows.bids, held.found, held.snapshot
+    book = snapshot.book
     cleared = len(bids.placement)
-
-    kept = np.arange(REFUSED_RECORDED) < found.refused_count[:, None]
-    refused_ad = found.refused_ad[kept]
-    refused_code = found.refused_code[kept]
-    refused_placement = np.repeat(np.arange(len(found.refused_count)), found.refused_count)
-    inside = rows.ad >= 0
-    ad = np.concatenate([np.where(inside, rows.ad, 0), refused_ad])
-    item = book.ad_item[ad] if len(book.ad_item) else np.zeros(len(ad), np.int32)
-    known = np.concatenate([inside, np.ones(len(refused_ad), np.bool_)])
-    line_item = np.where(known, book.item_number[item], 0) if len(book.ad_item) else np.zeros(len(ad), np.uint32)
-    creative = np.where(known, held.snapshot.ad_creative_number[ad], 0) if len(book.ad_item) else line_item
-
-    more_totals = found.refused_total.copy()
-    np.subtract.at(more_totals, (refused_placement, refused_code), 1)
-    more = np.zeros((pages, len(CODES)), np.int64)
-    np.add.at(more, held.page_of_placement, more_totals)
-    for page, code in held.loose:
-        more[page, code] += 1
-    more_page, more_code = np.nonzero(more)
-
-    bids_in = more.sum(axis=1)
-    bids_in += np.bincount(held.page_of_placement[bids.placement], minlength=pages)
-    bids_in += np.bincount(held.page_of_placement[refused_placement], minlength=pages)
-
-    nothing = np.zeros(len(refused_ad))
-    standing = book.item_bid[item[cleared:]] if len(refused_ad) else np.zeros(0, np.int64)
-    numbers = held.auction_numbers
+    total = cleared + int(found.refused_count.sum())
+    u32, i64 = np.uint32, np.int64
+    placement, line_item, creative, bidder, outcome = (np.empty(total, u32) for _ in range(5))
+    bid, ecpm, price, reserved = (np.empty(total, i64) for _ in range(4))
+    chance = np.empty(total, np.float32)
+    _fill(
+        bids.placement, bids.bid_micros, bids.click_probability, bids.ecpm_micros, bids.price_micros,
+        bids.reserved_micros, bids.outcome, rows.ad, rows.bidder,
+        found.refused_count, found.refused_ad, found.refused_code,
+        book.ad_item, book.ad_worth, book.item_number, book.item_bid, book.item_bidder, snapshot.ad_creative_number,
+        _CODE_OF_INDEX,
+        placement, line_item, creative, bidder, outcome, bid, ecpm, price, reserved, chance,
+    )  # fmt: skip
+    more_page, more_code = np.nonzero(counted.more)
+    numbers, views = held.auction_numbers, held.views
     return AuctionColumns(
         held_at_ms=held.held_at_ms,
-        snapshot_sequence=held.snapshot.sequence,
+        snapshot_sequence=snapshot.sequence,
         model_version=model_version,
         currency=currency,
         auction_id_high=np.array([number >> 64 for number in numbers], np.uint64),
         auction_id_low=np.array([number & _LOW for number in numbers], np.uint64),
-        permissions=np.array([view.permissions for view in held.views], np.uint32),
-        placement_count=np.diff(held.placement_start).astype(np.uint32),
-        bids_in=bids_in.astype(np.uint32),
-        price_rule=np.array([view.price_rule for view in held.views], np.uint32),
-        page_view=[view.wire for view in held.views],
-        winner_row_plus_one=(held.winners + 1).astype(np.uint32),
-        no_ad_reason=no_ad_reason.astype(np.uint32),
-        bid_placement=np.concatenate([bids.placement, refused_placement]).astype(np.uint32),
-        bid_line_item=line_item.astype(np.uint32),
-        bid_creative=creative.astype(np.uint32),
-        bid_bidder=np.concatenate([rows.bidder, book.item_bidder[item[cleared:]].astype(np.int32) - 1]).astype(
-            np.uint32
-        ),
-        bid_micros=np.concatenate([bids.bid_micros, standing]),
-        bid_outcome=_CODE_OF_INDEX[np.concatenate([bids.outcome, refused_code])],
-        bid_click_probability=np.concatenate([bids.click_probability, nothing]).astype(np.float32),
-        bid_ecpm_micros=np.concatenate([bids.ecpm_micros, book.ad_worth[refused_ad]]),
-        bid_price_micros=np.concatenate([bids.price_micros, nothing.astype(np.int64)]),
-        bid_reserved_micros=np.concatenate([bids.reserved_micros, nothing.astype(np.int64)]),
-        more_page_view=more_page.astype(np.uint32),
+        permissions=np.array([view.permissions for view in views], u32),
+        placement_count=np.array([len(view.placements) for view in views], u32),
+        bids_in=counted.bids_in,
+        price_rule=np.array([view.price_rule for view in views], u32),
+        page_view=[view.wire for view in views],
+        winner_row_plus_one=(held.winners + 1).astype(u32),
+        no_ad_reason=counted.no_ad_reason,
+        bid_placement=placement,
+        bid_line_item=line_item,
+        bid_creative=creative,
+        bid_bidder=bidder,
+        bid_micros=bid,
+        bid_outcome=outcome,
+        bid_click_probability=chance,
+        bid_ecpm_micros=ecpm,
+        bid_price_micros=price,
+        bid_reserved_micros=reserved,
+        more_page_view=more_page.astype(u32),
         more_outcome=_CODE_OF_INDEX[more_code],
-        more_count=more[more_page, more_code].astype(np.uint32),
+        more_count=counted.more[more_page, more_code],
         bidders=bidders,
-        outside_bids=[_outside(row, rows) for row in np.nonzero(~inside)[0].tolist()],
+        outside_bids=[_outside(row, rows) for row in np.nonzero(rows.ad < 0)[0].tolist()] if rows.outside else [],
     )
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill(  # type: ignore[no-untyped-def]
+    of_placement, of_bid, of_chance, of_ecpm, of_price, of_reserved, of_outcome, of_ad, of_bidder,
+    refused_count, refused_ad, refused_code,
+    ad_item, ad_worth, item_number, item_bid, item_bidder, creative_number, codes,
+    placement, line_item, creative, bidder, outcome, bid, ecpm, price, reserved, chance
+):  # fmt: skip
+    at = 0
+    for row in range(of_placement.shape[0]):
+        ad = of_ad[row]
+        placement[at] = of_placement[row]
+        # 0 stands for an outside bid.
+        line_item[at] = item_number[ad_item[ad]] if ad >= 0 else 0
+        creative[at] = creative_number[ad] if ad >= 0 else 0
+        bidder[at] = of_bidder[row]
+        outcome[at] = codes[of_outcome[row]]
+        bid[at] = of_bid[row]
+        ecpm[at] = of_ecpm[row]
+        price[at] = of_price[row]
+        reserved[at] = of_reserved[row]
+        chance[at] = of_chance[row]
+        at += 1
+    for place in range(refused_count.shape[0]):
+        for index in range(refused_count[place]):
+            ad = refused_ad[place, index]
+            item = ad_item[ad]
+            placement[at] = place
+            line_item[at] = item_number[item]
+            creative[at] = creative_number[ad]
+            bidder[at] = item_bidder[item] - 1
+            outcome[at] = codes[refused_code[place, index]]
+            bid[at] = item_bid[item]
+            ecpm[at] = ad_worth[ad]
+            price[at] = 0
+            reserved[at] = 0
+            chance[at] = 0.0
+            at += 1
 
 
 def _outside(row: int, rows: BidRows) -> OutsideBid:

@@ -16,7 +16,7 @@ from accounts.ports import ApiKeys
 from common.clock import Clock
 from common.errors import FieldError, HaatError, InvalidInput
 from exchange.answer import Answer
-from exchange.auction_wire import PageViewReader, answer_message
+from exchange.auction_wire import AnswerWriter, PageViewReader
 from exchange.batching import Batcher
 from exchange.billing import Kind, Notice, NoticeOutcome
 from exchange.request import PageView
@@ -53,10 +53,10 @@ class AuctionCalls:
         self._take_notices = take_notices
         self._keys = keys
         self._clock = clock
-        self._currency = currency
         self._max_batch = max_batch
         self._max_message_bytes = max_message_bytes
         self._reader = PageViewReader(currency=currency, tmax_ms=tmax_ms)
+        self._writer = AnswerWriter(currency)
         self._batcher = Batcher(hold_auctions)
 
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -94,7 +94,7 @@ class AuctionCalls:
             raise _oversized(len(data), self._max_message_bytes)
         view = self._reader.from_bytes(data, self._clock.now_ms())
         answer = await self._batcher.submit(view)
-        return answer_message(answer, self._currency).SerializeToString()
+        return self._writer.message(answer).SerializeToString()
 
     async def _hold_batch(self, data: bytes) -> bytes:
         batch = parse(pb.PageViewBatch, data, self._max_message_bytes)
@@ -124,7 +124,7 @@ class AuctionCalls:
             results=[
                 pb.AuctionResult(error=refused[index])
                 if index in refused
-                else pb.AuctionResult(answer=answer_message(next(answers), self._currency))
+                else pb.AuctionResult(answer=self._writer.message(next(answers)))
                 for index in range(len(batch.page_views))
             ],
         )

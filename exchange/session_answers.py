@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+import msgspec
 from msgspec.structs import replace
 
 from exchange.answer import Answer
@@ -16,34 +17,49 @@ from exchange.request import PageView
 Parameters = tuple[object, ...]
 
 
+class Kept(msgspec.Struct):
+    """An answer with what it holds for and how long; revisions of line items by id, -1 for an outside bid."""
+
+    parameters: Parameters
+    expires_at_ms: int
+    sequence: int
+    revisions: dict[str, int]
+    answer: Answer
+
+
 class SessionAnswers:
     """Answers by session and parameters, in this process; the oldest leave when `limit` is reached."""
 
     def __init__(self, *, ttl_ms: int = 30_000, limit: int = 100_000) -> None:
         self._ttl_ms = ttl_ms
         self._limit = limit
-        self._answers: OrderedDict[Parameters, tuple[int, int, dict[str, int], Answer]] = OrderedDict()
+        # By hash of the parameters, which costs some microseconds and is taken once.
+        self._kept: OrderedDict[int, Kept] = OrderedDict()
         # How many decisions were saved.
         self.recalled = 0
 
-    def recall(self, view: PageView, snapshot: Snapshot, now_ms: int) -> Answer | None:
-        """The answer that was given before and still holds, under the request id of this page view."""
-        if not view.session_id or not self._answers:
-            return None
-        key = _parameters(view)
-        kept = self._answers.get(key)
-        if kept is None:
-            return None
-        expires_at_ms, sequence, revisions, answer = kept
-        if now_ms >= expires_at_ms or (sequence != snapshot.sequence and not _unchanged(revisions, snapshot)):
-            del self._answers[key]
-            return None
-        self.recalled += 1
-        return replace(answer, request_id=view.request_id, kept=True)
-
-    def keep(self, view: PageView, answer: Answer, snapshot: Snapshot, now_ms: int) -> None:
-        """Remember an answer that sold something; an empty one is asked for again."""
+    def recall(self, view: PageView, snapshot: Snapshot, now_ms: int) -> tuple[Answer | None, int]:
+        """The answer that was given before and still holds, under this page view's request id; and the key to `keep`
+        the decision by, 0 when it is not to be kept.
+        """
         if not view.session_id or self._ttl_ms <= 0:
+            return None, 0
+        parameters = _parameters(view)
+        key = hash(parameters)
+        kept = self._kept.get(key)
+        if kept is None or kept.parameters != parameters:
+            return None, key
+        if now_ms >= kept.expires_at_ms or (
+            kept.sequence != snapshot.sequence and not _unchanged(kept.revisions, snapshot)
+        ):
+            del self._kept[key]
+            return None, key
+        self.recalled += 1
+        return replace(kept.answer, request_id=view.request_id, kept=True), key
+
+    def keep(self, key: int, view: PageView, answer: Answer, snapshot: Snapshot, now_ms: int) -> None:
+        """Remember an answer that sold something under the key that `recall` gave; an empty one is asked for again."""
+        if not key:
             return
         revisions = {}
         for placement in answer.placements:
@@ -52,9 +68,10 @@ class SessionAnswers:
                 revisions[placement.ad.line_item_id] = snapshot.items[row].revision if row is not None else -1
         if not revisions:
             return
-        self._answers[_parameters(view)] = (now_ms + self._ttl_ms, snapshot.sequence, revisions, answer)
-        if len(self._answers) > self._limit:
-            self._answers.popitem(last=False)
+        expires_at_ms = now_ms + self._ttl_ms
+        self._kept[key] = Kept(_parameters(view), expires_at_ms, snapshot.sequence, revisions, answer)
+        if len(self._kept) > self._limit:
+            self._kept.popitem(last=False)
 
 
 def _parameters(view: PageView) -> Parameters:

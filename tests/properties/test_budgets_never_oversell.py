@@ -44,6 +44,9 @@ START = int(datetime(2026, 3, 5, 17, tzinfo=UTC).timestamp() * 1000)
 MICROS = st.integers(1, 8_000)
 LIMIT = st.one_of(st.just(0), MICROS)
 
+# Which of the newest ads, what happened, which order.
+SAID = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(Kind), st.sampled_from(["1", "2"])), max_size=8)
+
 
 class Selling(RuleBasedStateMachine):
     """One exchange process after the other, on one ledger and one log."""
@@ -96,9 +99,12 @@ class Selling(RuleBasedStateMachine):
         wanted=st.lists(st.tuples(st.integers(0, 6), st.integers(1, 8_000)), min_size=1, max_size=6),
         pages=st.integers(1, 3),
         top_up=st.booleans(),
+        told=SAID,
     )
-    def hold_auctions(self, wanted: list[tuple[int, int]], pages: int, top_up: bool) -> None:
-        """Each wins where the money can be reserved."""
+    def hold_auctions(
+        self, wanted: list[tuple[int, int]], pages: int, top_up: bool, told: list[tuple[int, Kind, str]]
+    ) -> None:
+        """Each wins where the money can be reserved; of some there is news at once."""
         if top_up:
             self.run(self.book.top_up())
         sold = []
@@ -114,12 +120,12 @@ class Selling(RuleBasedStateMachine):
             self.append("auctions", encode(columns_of(batch)))
             self.holds.add(batch)
             self.sold.update(zip(ids, sold, strict=True))
+            self.take(told)
 
-    @rule(
-        chosen=st.lists(
-            st.tuples(st.integers(0, 9), st.sampled_from(Kind), st.sampled_from(["1", "2"])), min_size=1, max_size=8
-        )
-    )
+    @rule(chosen=SAID)
+    def take_notices(self, chosen: list[tuple[int, Kind, str]]) -> None:
+        self.take(chosen)
+
     def take(self, chosen: list[tuple[int, Kind, str]]) -> None:
         """Of any ads sold so far, newest first, in any order, said any number of times."""
         newest = list(self.sold)[::-1]
@@ -181,15 +187,13 @@ class Selling(RuleBasedStateMachine):
         self.limits[account] = new
         self.ledger.put_budget(new)
 
-    @rule(account=st.sampled_from(ACCOUNTS), micros=MICROS, back=st.booleans())
-    def another_process_leases(self, account: int, micros: int, back: bool) -> None:
+    @rule(account=st.sampled_from(ACCOUNTS), micros=MICROS, end=st.sampled_from(["keeps", "gives back", "dies"]))
+    def another_process_leases(self, account: int, micros: int, end: str) -> None:
         granted = self.ledger.lease("another", {account: micros}, self.clock.now_ms())
-        if back:
+        if end == "gives back":
             self.ledger.give_back("another", granted)
-
-    @rule()
-    def another_process_dies(self) -> None:
-        self.ledger.give_back_all("another")
+        elif end == "dies":
+            self.ledger.give_back_all("another")
 
     @rule()
     def restart_after_a_crash(self) -> None:
@@ -204,10 +208,8 @@ class Selling(RuleBasedStateMachine):
     @rule()
     def restart_in_order(self) -> None:
         self.run(self.notices.drain())
-        self.projector.catch_up()
         self.run(self.book.give_back_all())
-        self.begin()
-        self.say_all_again()
+        self.restart_after_a_crash()
 
     def remembered(self) -> tuple[object, ...]:
         reserved = self.holds.reserved_by_row()

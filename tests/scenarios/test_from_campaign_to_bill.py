@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -30,6 +31,8 @@ from protos import common_pb2 as common
 from protos import exchange_pb2 as exchange
 from protos import feed_pb2 as feed
 from tests.scenarios.conftest import Serve, Served
+
+pytestmark = pytest.mark.slow
 
 AGREED = common.Consent(granted=[common.PURPOSE_REMEMBER, common.PURPOSE_PERSONALISED_ADS])
 
@@ -298,7 +301,7 @@ async def test_bad_input_names_every_field_and_costs_the_others_nothing(serve: S
 
 async def _raw(haat: Served, keys: DemoKeys, data: bytes) -> grpc.StatusCode:
     async with grpc.aio.insecure_channel(haat.target, options=(("grpc.max_send_message_length", -1),)) as channel:
-        call = channel.unary_unary("/haat.exchange.v1.AuctionService/HoldAuction")
+        call: Any = channel.unary_unary("/haat.exchange.v1.AuctionService/HoldAuction")
         try:
             await call(data, metadata=(("x-api-key", keys.shop.key),), timeout=10)
         except grpc.aio.AioRpcError as error:
@@ -310,7 +313,7 @@ async def test_the_stream_goes_on_after_garbage(serve: Serve, keys: DemoKeys) ->
     good = exchange.PageViewBatch(batch_id=7, page_views=[a_page_view(1)]).SerializeToString()
     with serve() as haat:
         async with grpc.aio.insecure_channel(haat.target) as channel:
-            call = channel.stream_stream("/haat.exchange.v1.AuctionService/StreamAuctions")(
+            call: Any = channel.stream_stream("/haat.exchange.v1.AuctionService/StreamAuctions")(
                 metadata=(("x-api-key", keys.shop.key),), timeout=20
             )
             await call.write(b"\x08\x05\xff\xff\xff")

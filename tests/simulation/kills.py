@@ -1,0 +1,354 @@
+"""Does a process that is killed at any moment lose or double anything? `python -m tests.simulation.kills --kills 200`
+
+A child holds auctions and takes notices on the embedded log and ledger, says on a pipe what it has told the world, and
+is killed with SIGKILL. The parent then reads the log and the ledger, recovers, and holds the child to its word. What
+the child does is drawn from the seed; when the kill meets it is up to the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import tempfile
+import time
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from backends.budget_ledger_sql import SqlBudgetLedger
+from backends.event_log_lmdb import LmdbEventLog
+from backends.sql import open_engine
+from common.clock import SteppedClock
+from exchange.billing import Kind, Known, Notice, Verdict, decide
+from exchange.budgets import BudgetBook
+from exchange.holds import Holds, Terms
+from exchange.notices import Notices
+from exchange.ports import CAMPAIGN_ACCOUNTS, Budget
+from exchange.recovery import recover
+from exchange.request import PricingModel
+from exchange.spend import SpendProjector
+from streams.schemas import NoticesTaken, NoticeTaken, decode, encode
+from tests.won_batches import FACTS, Sold, a_batch, campaign_of, columns_of, pricing_of, reserve
+
+TERMS = Terms(unseen_ms=20_000, seen_ms=120_000, clicked_ms=3_600_000)
+LINE_ITEMS = range(1, 10)
+ACCOUNTS = [*LINE_ITEMS, *sorted({CAMPAIGN_ACCOUNTS + campaign_of(n) for n in LINE_ITEMS})]
+ZONES = ("UTC", "Asia/Kolkata", "America/New_York")
+START = int(datetime(2026, 3, 5, 17, tzinfo=UTC).timestamp() * 1000)
+HOLDER = "exchange"
+
+
+class Told(msgspec.Struct):
+    """A line of the child: its time, what it sold and what it answered."""
+
+    now_ms: int
+    # Impression id, line item, price.
+    sold: list[tuple[str, int, int]] = []
+    # Kind, impression id, order, verdict, billed.
+    answered: list[tuple[int, str, str, int, int]] = []
+
+
+class Report(msgspec.Struct):
+    """What all children together did."""
+
+    kills: int = 0
+    sold: int = 0
+    accepted: int = 0
+    beyond_budget: int = 0
+    billed_micros: int = 0
+    # Notices in the log that no answer named: implied impressions, and those whose answer the kill cut off.
+    unanswered: int = 0
+    # Records that the ledger had yet to count.
+    uncounted: int = 0
+    # Ads that were open when the parent recovered.
+    open_ads: int = 0
+
+
+def limits_of(account: int) -> Budget:
+    """Limits small enough that many accounts reach them; by number, so child and parent know the same."""
+    chance = random.Random(account)
+    total, daily = chance.choice([0, 400_000, 3_000_000]), chance.choice([0, 150_000, 400_000])
+    return Budget(account, total, daily, "EUR", ZONES[account % len(ZONES)])
+
+
+def kill_again_and_again(folder: Path, kills: int, seed: int) -> Report:
+    """Kill as often and check after each; AssertionError with the seed and the turn."""
+    report = Report()
+    chance = random.Random(seed)
+    engine = open_engine(f"sqlite:///{folder}/ledger.sqlite")
+    for account in ACCOUNTS:
+        SqlBudgetLedger(engine).put_budget(limits_of(account))
+    engine.dispose()
+    told: list[Told] = []
+    for turn in range(kills):
+        told += one_life(folder, told, chance)
+        report.kills += 1
+        try:
+            check(folder, told, report)
+        except AssertionError as error:
+            error.add_note(f"seed={seed} turn={turn}")
+            raise
+    return report
+
+
+def one_life(folder: Path, told: list[Told], chance: random.Random) -> list[Told]:
+    """What the child told until it was killed; a line that was cut off was told to nobody."""
+    reader, writer = os.pipe()
+    seed = chance.getrandbits(32)
+    lines_to_live, last_wait_s = chance.randrange(1, 150), chance.random() * 0.01
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            asyncio.run(live(folder, told, random.Random(seed), writer))
+        except BaseException as error:
+            os.write(2, f"the child failed: {error!r}\n".encode())
+            os._exit(1)
+        os._exit(0)
+    os.close(writer)
+    data = b""
+    with os.fdopen(reader, "rb", buffering=0) as pipe:
+        while data.count(b"\n") < lines_to_live and (part := pipe.read(1 << 16)):
+            data += part
+        # So that it dies in the middle of anything, not just behind a line.
+        time.sleep(last_wait_s)
+        os.kill(child, signal.SIGKILL)
+        while part := pipe.read(1 << 16):
+            data += part
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "the child ended by itself"
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    return [msgspec.json.decode(line, type=Told) for line in data.split(b"\n")[:-1]]
+
+
+async def live(folder: Path, told: list[Told], chance: random.Random, pipe: int) -> None:
+    """Sell, take notices, top up, count and let time pass, side by side, until killed."""
+    clock = SteppedClock(told[-1].now_ms if told else START)
+    engine = open_engine(f"sqlite:///{folder}/ledger.sqlite")
+    ledger = SqlBudgetLedger(engine, least_lease_micros=20_000)
+    log = LmdbEventLog(folder / "log", map_size_bytes=1 << 30)
+    book, holds = BudgetBook(ledger, HOLDER, clock), Holds(TERMS)
+    recovered = recover(log=log, ledger=ledger, holds=holds, book=book, facts=FACTS, now_ms=clock.now_ms())
+    notices = Notices(
+        holds=holds,
+        book=book,
+        clock=clock,
+        record=lambda event: append("notices", encode(event)),
+        sync=log.sync,
+        remember=lambda *_: None,
+        carried=recovered.carried,
+    )
+    projector = SpendProjector(log, ledger, HOLDER)
+    sold = [impression_id for line in told[-40:] for impression_id, _, _ in line.sold]
+
+    def append(topic: str, payload: bytes) -> None:
+        log.append(topic, [payload], clock.now_ms())
+
+    def tell(line: Told) -> None:
+        os.write(pipe, msgspec.json.encode(line) + b"\n")
+
+    def sell() -> None:
+        wanted = []
+        for at in range(chance.randrange(1, 12)):
+            line_item = chance.randrange(len(LINE_ITEMS) + 1)
+            pricing = pricing_of(line_item) if line_item else PricingModel.CPM
+            price = chance.randrange(1, 9_000_000 if pricing == PricingModel.CPM else 90_000)
+            wanted.append(Sold(line_item, price, pricing, at // 3, at % 3))
+        won = [entry for entry in wanted if reserve(book, entry)]
+        batch, ids = a_batch(book, clock.now_ms(), won, visitor_id="v")
+        append("auctions", encode(columns_of(batch)))
+        holds.add(batch)
+        sold.extend(ids)
+        entries = zip(ids, won, strict=True)
+        tell(Told(clock.now_ms(), sold=[(i, entry.line_item, entry.price_micros) for i, entry in entries]))
+
+    async def say() -> None:
+        while True:
+            known = sold[-60:]
+            said = []
+            for _ in range(chance.randrange(1, 9) if known else 0):
+                kind = chance.choice([Kind.IMPRESSION, Kind.IMPRESSION, Kind.CLICK, Kind.CONVERSION])
+                order = chance.choice("12") if kind == Kind.CONVERSION else ""
+                said.append(Notice(kind, chance.choice(known), order))
+            outcomes = zip(said, await notices.take(said), strict=True)
+            answered = [
+                (int(n.kind), n.impression_id, n.order_id, int(o.verdict), o.billed_micros) for n, o in outcomes
+            ]
+            if answered:
+                tell(Told(clock.now_ms(), answered=answered))
+            await asyncio.sleep(0)
+
+    async def keep_up() -> None:
+        while True:
+            await book.top_up()
+            if chance.random() < 0.1:
+                await book.renew(chance.sample(ACCOUNTS, 3))
+            await asyncio.to_thread(projector.catch_up)
+
+    for account in ACCOUNTS:
+        book.row_of(account)
+    await book.top_up()
+    tell(Told(clock.now_ms()))
+    tasks = [asyncio.create_task(work()) for work in (say, say, say, keep_up)]
+    while True:
+        sell()
+        notices.expire()
+        clock.step(chance.choice([0, 1, 50, 400]) if chance.random() > 0.02 else 3_600_000)
+        await asyncio.sleep(0.0005)
+        for task in tasks:
+            if task.done():
+                task.result()
+
+
+def check(folder: Path, told: list[Told], report: Report) -> None:
+    """Hold what is on disk against what was told; nothing is changed but what recovery changes."""
+    engine = open_engine(f"sqlite:///{folder}/ledger.sqlite")
+    ledger = SqlBudgetLedger(engine)
+    log = LmdbEventLog(folder / "log", map_size_bytes=1 << 30)
+    try:
+        now_ms = max(line.now_ms for line in told) if told else START
+        clock = SteppedClock(now_ms)
+        book, holds = BudgetBook(ledger, HOLDER, clock), Holds(TERMS)
+        report.uncounted += log.end("notices") - ledger.counted_upto()
+        recovered = recover(log=log, ledger=ledger, holds=holds, book=book, facts=FACTS, now_ms=now_ms)
+        assert (recovered.missing, recovered.unreadable) == (0, 0)
+        report.open_ads += recovered.open_ads
+        known = Known(holds.find, TERMS, recovered.carried, lambda row: int(book.available[row]))
+        records = _notices_in(log)
+        _check_answers(told, [notice for _, notice in records], known, now_ms, report)
+        _check_open_ads(told, records, holds, now_ms)
+        _check_money(records, told, ledger, book, holds, recovered.carried)
+    finally:
+        log.close()
+        engine.dispose()
+
+
+def _notices_in(log: LmdbEventLog) -> list[tuple[int, NoticeTaken]]:
+    found = []
+    for record in log.read("notices", 0, 1_000_000):
+        event = decode("notices", record)
+        assert isinstance(event, NoticesTaken)
+        found += [(event.taken_at_ms, notice) for notice in event.notices]
+    return found
+
+
+def _key(notice: NoticeTaken | Notice) -> tuple[int, str, str]:
+    return int(notice.kind), notice.impression_id, notice.order_id
+
+
+def _check_answers(told: list[Told], in_log: list[NoticeTaken], known: Known, now_ms: int, report: Report) -> None:
+    """Whatever was acknowledged stands in the log once, as it was told; said again it is billed no more."""
+    by_key = {_key(notice): notice for notice in in_log}
+    assert len(by_key) == len(in_log), "a notice was recorded twice"
+    acknowledged = {
+        (kind, impression_id, order): (verdict, billed)
+        for line in told
+        for kind, impression_id, order, verdict, billed in line.answered
+        if verdict in (Verdict.ACCEPTED, Verdict.BEYOND_BUDGET)
+    }
+    for (kind, impression_id, order), (verdict, billed) in acknowledged.items():
+        notice = by_key[kind, impression_id, order]
+        assert notice.verdict == verdict
+        # A click or a conversion is told with the impression that it implied.
+        implied = by_key[Kind.IMPRESSION, impression_id, ""].billed_micros if kind != Kind.IMPRESSION else 0
+        assert billed in (notice.billed_micros, notice.billed_micros + implied)
+    again = [Notice(kind, impression_id, order) for kind, impression_id, order in by_key]
+    decision = decide(again, known, now_ms=now_ms, taken_at_ms=now_ms)
+    assert {outcome.verdict for outcome in decision.outcomes} <= {Verdict.DUPLICATE, Verdict.EXPIRED}
+    for said, outcome in zip(again, decision.outcomes, strict=True):
+        is_open = known.find(said.impression_id) is not None
+        assert outcome.verdict == (Verdict.DUPLICATE if is_open else Verdict.EXPIRED)
+    report.sold = sum(len(line.sold) for line in told)
+    report.accepted = sum(verdict == Verdict.ACCEPTED for verdict, _ in acknowledged.values())
+    report.beyond_budget = sum(verdict == Verdict.BEYOND_BUDGET for verdict, _ in acknowledged.values())
+    report.billed_micros = sum(notice.billed_micros for notice in in_log)
+    report.unanswered = len(by_key) - len(acknowledged)
+
+
+def _check_open_ads(told: list[Told], records: list[tuple[int, NoticeTaken]], holds: Holds, now_ms: int) -> None:
+    """Every ad that was sold and whose time is not over is open, and no other."""
+    seen = {n.impression_id: at for at, n in records if n.kind == Kind.IMPRESSION}
+    clicked = {n.impression_id: at for at, n in records if n.kind == Kind.CLICK}
+    for line in told:
+        for impression_id, line_item, price in line.sold:
+            if impression_id in clicked:
+                until = clicked[impression_id] + TERMS.clicked_ms
+            elif impression_id in seen:
+                until = seen[impression_id] + TERMS.seen_ms
+            else:
+                until = line.now_ms + TERMS.unseen_ms
+            hold = holds.find(impression_id)
+            assert (hold is not None) == (now_ms < until), f"{impression_id} open until {until}, it is {now_ms}"
+            if hold:
+                assert (hold.line_item_number, hold.price_micros) == (line_item, price)
+
+
+def _check_money(
+    records: list[tuple[int, NoticeTaken]],
+    told: list[Told],
+    ledger: SqlBudgetLedger,
+    book: BudgetBook,
+    holds: Holds,
+    carried: object,
+) -> None:
+    """The ledger is the log, nothing is beyond its limits, no thousandth is lost."""
+    prices = {impression_id: price for line in told for impression_id, _, price in line.sold}
+    billed: defaultdict[int, int] = defaultdict(int)
+    by_day: defaultdict[tuple[int, str], int] = defaultdict(int)
+    thousandths: defaultdict[int | str, int] = defaultdict(int)
+    remainder: dict[int | str, int] = {}
+    for taken_at_ms, notice in records:
+        payer = notice.line_item_number or notice.bidder
+        if notice.kind == Kind.IMPRESSION:
+            remainder[payer] = notice.carried_thousandths
+            pricing = pricing_of(notice.line_item_number) if notice.line_item_number else PricingModel.CPM
+            if pricing == PricingModel.CPM and notice.verdict == Verdict.ACCEPTED:
+                thousandths[payer] += prices[notice.impression_id] - 1000 * notice.billed_micros
+        if notice.line_item_number:
+            for account in (notice.line_item_number, CAMPAIGN_ACCOUNTS + notice.campaign_number):
+                billed[account] += notice.billed_micros
+                day = datetime.fromtimestamp(taken_at_ms / 1000, ZoneInfo(limits_of(account).time_zone)).date()
+                by_day[account, day.isoformat()] += notice.billed_micros
+    assert carried == remainder
+    assert {p: t for p, t in thousandths.items() if t} == {p: r for p, r in remainder.items() if r}
+
+    reserved = holds.reserved_by_row()
+    leases, _ = ledger.leases_of(HOLDER)
+    for account, state in ledger.standings(ACCOUNTS, book.now_ms()).items():
+        limits, standing = limits_of(account), book.standing(account)
+        assert state.spent_total_micros == billed[account]
+        assert standing.leased_micros == leases.get(account, 0) == state.leased_micros
+        assert standing.reserved_micros == reserved.get(book.row_of(account), 0)
+        assert standing.available_micros >= 0
+        if limits.total_micros:
+            assert billed[account] + state.leased_micros <= limits.total_micros
+        if limits.daily_micros:
+            assert state.spent_today_micros + state.leased_micros <= limits.daily_micros
+            assert all(micros <= limits.daily_micros for (a, _), micros in by_day.items() if a == account)
+
+
+def main() -> None:
+    """Kill as often as asked and print what happened."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
+    asked = parser.parse_args()
+    print(f"seed={asked.seed}", flush=True)
+    total = Report()
+    # The log grows with each life and is read after each: a store lives through twenty.
+    for turn, kills in enumerate([20] * (asked.kills // 20) + [asked.kills % 20] * (asked.kills % 20 > 0)):
+        with tempfile.TemporaryDirectory() as folder:
+            report = kill_again_and_again(Path(folder), kills, asked.seed + turn)
+        for name in Report.__struct_fields__:
+            setattr(total, name, getattr(total, name) + getattr(report, name))
+        print(" ".join(f"{name}={getattr(total, name)}" for name in Report.__struct_fields__), flush=True)
+
+
+if __name__ == "__main__":
+    main()
