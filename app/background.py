@@ -9,6 +9,9 @@ from collections.abc import Awaitable, Callable
 
 from app.wiring import Haat
 from common.errors import HaatError
+from streams.topics import NOTICES, TOPICS
+
+_DAY_MS = 86_400_000
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ class Background:
             ("telling the log of changes", 0.1, lambda: in_thread(haat.relay.relay_once)),
             ("bringing the log to disk", 0.5, lambda: in_thread(haat.log.sync)),
             ("looking for new API keys", 1.0, lambda: in_thread(haat.keys.refresh)),
-            ("reading counts of events", 1.0, self._count_events),
+            ("dropping what is too old", 3600.0, lambda: in_thread(self._forget_what_is_too_old)),
         )
         self._tasks = [asyncio.create_task(_again(name, every_s, job)) for name, every_s, job in jobs]
         self._tasks.append(asyncio.create_task(haat.follower.follow()))
@@ -48,16 +51,16 @@ class Background:
     async def _expire(self) -> None:
         self._haat.notices.expire()
 
-    async def _count_events(self) -> None:
-        metrics, publisher = self._haat.metrics, self._haat.publisher
-        for topic, count in publisher.published.items():
-            metrics.events_written(topic, count - self._written.get(topic, 0))
-        for topic, count in publisher.dropped.items():
-            metrics.events_dropped(topic, count - self._dropped.get(topic, 0))
-        self._written, self._dropped = dict(publisher.published), dict(publisher.dropped)
-
-    _written: dict[str, int] = {}  # noqa: RUF012 — replaced whole, never changed
-    _dropped: dict[str, int] = {}  # noqa: RUF012
+    def _forget_what_is_too_old(self) -> None:
+        """Retention, topic by topic; notices are kept at least until they are counted into ledger and statistics."""
+        haat = self._haat
+        counted = min(haat.ledger.counted_upto(), haat.statistics.counted_upto())
+        for topic in TOPICS.values():
+            if not topic.retention_days:
+                continue
+            before_ms = haat.clock.now_ms() - topic.retention_days * _DAY_MS
+            offset = haat.log.first_offset_at(topic.name, before_ms)
+            haat.log.drop_before(topic.name, min(offset, counted) if topic is NOTICES else offset)
 
 
 async def _again(name: str, every_s: float, job: Callable[[], Awaitable[object]]) -> None:

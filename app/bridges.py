@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 from backends.outbox_sql import OutboxEvent
 from backends.sold_facts_sql import SqlSoldFacts
 from exchange.auction import Auction
+from exchange.notices import Notice, NoticeOutcome, Notices
 from exchange.recovery import Facts
 from exchange.request import Format, PageView, Placement, PriceRule
 from feed.ports import AdRequest, FeedAd
@@ -121,6 +123,20 @@ def facts_of(sold: SqlSoldFacts) -> Facts:
         product_of=sold.product_of,
         visitor_of=lambda page_view: exchange_pb2.PageView.FromString(page_view).visitor.visitor_id,
     )
+
+
+class CountedNotices:
+    """Takes notices and counts their verdicts, for the metrics."""
+
+    def __init__(self, notices: Notices) -> None:
+        self._notices = notices
+        self.by_verdict: Counter[str] = Counter()
+
+    async def take(self, notices: Sequence[Notice]) -> list[NoticeOutcome]:
+        """As Notices.take."""
+        outcomes = await self._notices.take(notices)
+        self.by_verdict.update(outcome.verdict.name.lower() for outcome in outcomes)
+        return outcomes
 
 
 class ImpressionMemory:

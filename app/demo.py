@@ -24,7 +24,7 @@ from app.demo_load import load_posts, load_world, sell_out
 from app.demo_processes import started
 from app.demo_progress import Loading, Replaying
 from app.demo_summary import print_hints, print_summary, summarise
-from app.demo_world import BLOCKED_ADVERTISERS, BLOCKED_CATEGORIES, Item, World, make_world
+from app.demo_world import BLOCKED_ADVERTISERS, BLOCKED_CATEGORIES, Item, World, brand_names, make_world
 from app.ports_in_use import check_port_free
 from app.printing import print_json
 from app.settings import Settings
@@ -45,9 +45,11 @@ _PLAYS_S = 30.0
 # What --for leaves to starting, loading and summing up.
 _AROUND_S = 8.0
 _LEAST_S = 5.0
-_SOLD_OUT = 6
+_SOLD_OUT = 24
 # A neighbour with the faults of real ones: some answers late, some wrong, some none at all.
 _FAULTS = {"--late-share": "0.02", "--garbage-share": "0.05", "--failure-share": "0.01"}
+# A week goes by in half a minute, so what is held for a click that does not come is let go after seconds.
+_HURRIED = {"impression_ttl_s": "10", "click_ttl_s": "2", "conversion_ttl_s": "10"}
 _BIDDER = ["loadgen.sample_bidder", "--port", "0", *(word for fault in _FAULTS.items() for word in fault)]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -81,10 +83,10 @@ def run_demo(settings: Settings, *, for_s: float | None, seed: int, as_json: boo
     console.rule("[bold]haat: an ad exchange with a social feed, on real page views")
     with console.status("Fetching the Open Bandit Dataset (© ZOZO, Inc., CC BY 4.0), 1.3 MB, once …"):
         log = fetch(logs_dir(settings))  # 1
-    world = _world(settings, log, seed)  # 2
-    keys = make_keys(data_dir, [advertiser.name for advertiser, _ in world.advertisers])
+    keys = make_keys(data_dir, brand_names())  # 2
     with ExitStack() as running:
         bidder, grpc_address, http_address = _start(running, settings, data_dir, console)  # 3
+        world = _world(http_address, log, seed)
         posts = make_posts(world.products, seed=seed)
         stage = Stage(grpc_address, http_address, keys, world, posts, log, _rates(settings), seed)
         asyncio.run(_play(stage, settings, data_dir, console, for_s=for_s, as_json=as_json, bidder=bidder))
@@ -184,10 +186,11 @@ def _start(running: ExitStack, settings: Settings, data_dir: Path, console: Cons
             "--outside-bidder": f"neighbour={bidder},{settings.currency},30ms",
             "--log-format": "json",
         }
+        hurried = (word for name in _HURRIED.items() for word in ("--set", "=".join(name)))
         said = running.enter_context(
             started(
                 "haat serve",
-                ["app", "serve", *(str(word) for pair in command.items() for word in pair)],
+                ["app", "serve", *(str(word) for pair in command.items() for word in pair), *hurried],
                 lambda line: line.strip() if line.startswith("haat serves") else None,
                 data_dir / "serve.log",
             )
@@ -196,14 +199,13 @@ def _start(running: ExitStack, settings: Settings, data_dir: Path, console: Cons
     return bidder, grpc_address, http_address
 
 
-def _world(settings: Settings, log: Path, seed: int) -> World:
+def _world(http_address: str, log: Path, seed: int) -> World:
     items = [
         Item(product_id(section, number), section, item.attributes(section))
         for section in SECTIONS
         for number, item in enumerate(read_items(log, section))
     ]
-    pictures = f"http://{settings.http_host}:{settings.http_port}/demo/pictures"
-    return make_world(items, seed=seed, pictures_url=pictures)
+    return make_world(items, seed=seed, pictures_url=f"http://{http_address}/demo/pictures")
 
 
 def _rates(settings: Settings) -> PriorRates:

@@ -93,6 +93,11 @@ class World:
         return sum(len(planned.line_items) for _, plans in self.advertisers for planned in plans)
 
 
+def brand_names() -> list[str]:
+    """The brands, in the order of `World.advertisers`."""
+    return [name for name, _ in _BRANDS]
+
+
 def make_world(items: Sequence[Item], *, seed: int, pictures_url: str) -> World:
     """The same world for the same items and seed; `pictures_url` is where `<product_id>.svg` is served."""
     chance = Random(seed)
@@ -189,7 +194,7 @@ def _line_item(
         start = chance.randrange(6, 16)
         hours = range(start, start + chance.randrange(4, 8))
         line_item.schedule.hours_of_week.extend(day * 24 + hour for day in range(7) for hour in hours)
-    return PlannedLineItem(line_item, _creatives(product, chance))
+    return PlannedLineItem(line_item, _creatives(product, number, chance))
 
 
 def _bid(pricing: exchange.PricingModel.ValueType, chance: Random) -> int:
@@ -222,13 +227,12 @@ def _targeting(
 
 
 def _creatives(
-    product: catalogue.Product, chance: Random
+    product: catalogue.Product, number: int, chance: Random
 ) -> list[tuple[campaigns.Creative, campaigns.ReviewState.ValueType]]:
-    drawn = chance.random()
     review = campaigns.REVIEW_STATE_APPROVED
-    if drawn < 0.04:
+    if number % 13 == 4:
         review = campaigns.REVIEW_STATE_PENDING
-    elif drawn < 0.08:
+    elif number % 13 == 7:
         review = campaigns.REVIEW_STATE_REFUSED
     banner = campaigns.Creative(format=exchange.FORMAT_BANNER, width=300, height=250)
     listing = campaigns.Creative(format=exchange.FORMAT_PRODUCT_LISTING)

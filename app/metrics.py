@@ -6,7 +6,7 @@ The hot path adds plain integers, once a batch; names, labels and text are made 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -22,7 +22,6 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # Fine around 50 ms, the time in which a page view must be answered.
 BUCKETS_MS = (1, 2, 5, 10, 20, 30, 40, 45, 50, 55, 60, 75, 100, 250, 1000)
 _BUCKETS_NS = [bound * 1_000_000 for bound in BUCKETS_MS]
-_BUCKETS_MS = np.array(BUCKETS_MS, np.float64)
 _LE = [str(bound / 1000) for bound in BUCKETS_MS] + ["+Inf"]
 
 
@@ -30,17 +29,22 @@ Counts = dict[tuple[str, ...], int]
 
 
 class Readings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read at the moment somebody asks; money in micros of the exchange's currency."""
+    """What is read at the moment somebody asks; money in micros of the exchange's currency.
+
+    `notices` counts by verdict, `events` and `events_dropped` count records by topic.
+    """
 
     ready: bool = False
     snapshot_sequence: int = 0
     snapshot_age_s: float = 0.0
     line_items: int = 0
     open_holds: int = 0
-    leased_micros: int = 0
     available_micros: int = 0
-    log_bytes: int = 0
     profiles: int = 0
+    feed_pages: int = 0
+    notices: Mapping[str, int] = {}
+    events: Mapping[str, int] = {}
+    events_dropped: Mapping[str, int] = {}
 
 
 _GAUGES = {
@@ -49,12 +53,10 @@ _GAUGES = {
     "snapshot_age_s": ("haat_snapshot_age_seconds", "Time since the inventory snapshot was last up to date"),
     "line_items": ("haat_snapshot_line_items", "Line items in the inventory snapshot"),
     "open_holds": ("haat_open_holds", "Sold impressions whose money is held and not yet billed or released"),
-    "leased_micros": ("haat_budget_leased_micros", "Budget that this process has leased, in micros"),
     "available_micros": (
         "haat_budget_available_micros",
         "Part of the leases that is neither held nor spent, in micros",
     ),
-    "log_bytes": ("haat_event_log_bytes", "Size of the event log on disk"),
     "profiles": ("haat_profiles", "Visitor profiles that are stored"),
 }
 
@@ -73,14 +75,10 @@ class AuctionMetrics:
         self._readings = readings
         self._durations = [0] * len(_LE)
         self._duration_ns = 0
-        self._batches = self._page_views = self._placements = self._filled = self._kept = self._feed_pages = 0
+        self._batches = self._page_views = self._placements = self._filled = self._kept = 0
         self._outcomes = np.zeros(len(self._codes), np.int64)
         self._asked: Counts = {}
         self._bids: Counts = {}
-        self._notices: Counts = {}
-        self._events: Counts = {}
-        self._dropped: Counts = {}
-        self._refused_calls: Counts = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Families(self._collect))
 
@@ -100,24 +98,6 @@ class AuctionMetrics:
         self._filled += filled
         self._outcomes += outcomes
 
-    def observe_batch(
-        self,
-        durations_ms: NDArray[np.float64],
-        *,
-        placements: int,
-        filled: int,
-        outcomes: NDArray[np.int64],
-    ) -> None:
-        """A batch whose page views were each timed by themselves; one duration in ms for each page view."""
-        counts = np.bincount(np.searchsorted(_BUCKETS_MS, durations_ms), minlength=len(_LE))
-        self._durations = [total + more for total, more in zip(self._durations, counts.tolist(), strict=True)]
-        self._duration_ns += int(durations_ms.sum() * 1e6)
-        self._batches += 1
-        self._page_views += len(durations_ms)
-        self._placements += placements
-        self._filled += filled
-        self._outcomes += outcomes
-
     def answers_recalled(self, page_views: int) -> None:
         """So many page views got the answer that their session had before."""
         self._kept += page_views
@@ -129,31 +109,12 @@ class AuctionMetrics:
         _count(self._asked, page_views, name, result)
         _count(self._bids, bids, name)
 
-    def notices_taken(self, verdict: str, count: int) -> None:
-        """So many notices were given this verdict ("accepted", "duplicate" …)."""
-        _count(self._notices, count, verdict)
-
-    def feed_page_served(self, pages: int = 1) -> None:
-        """A page of the feed was served."""
-        self._feed_pages += pages
-
-    def events_written(self, topic: str, count: int) -> None:
-        """So many records of a topic are in the log."""
-        _count(self._events, count, topic)
-
-    def events_dropped(self, topic: str, count: int) -> None:
-        """So many records of a topic could not be written and are lost."""
-        _count(self._dropped, count, topic)
-
-    def call_refused(self, method: str, status: str) -> None:
-        """A gRPC call ended with this status instead of an answer."""
-        _count(self._refused_calls, 1, method, status)
-
     def render(self) -> bytes:
         """Everything in Prometheus' text format, of media type CONTENT_TYPE."""
         return generate_latest(self._registry)
 
     def _collect(self) -> Iterator[Metric]:
+        readings = self._readings()
         build = GaugeMetricFamily("haat_build_info", "The version that runs", labels=["version"])
         build.add_metric([self._version], 1)
         yield build
@@ -164,7 +125,7 @@ class AuctionMetrics:
             ("haat_placements", "Placements that were put up for auction", self._placements),
             ("haat_placements_filled", "Placements that were sold", self._filled),
             ("haat_kept_answers", "Page views answered as their session was before", self._kept),
-            ("haat_feed_pages", "Feed pages that were served", self._feed_pages),
+            ("haat_feed_pages", "Feed pages that were served", readings.feed_pages),
         ):
             yield CounterMetricFamily(name, text, value=value)
         outcomes: Counts = {
@@ -174,13 +135,16 @@ class AuctionMetrics:
             ("haat_bids", "Bids by what became of them", ["outcome"], outcomes),
             ("haat_bidder_requests", "Page views sent to outside bidders", ["bidder", "result"], self._asked),
             ("haat_bidder_bids", "Bids that outside bidders sent", ["bidder"], self._bids),
-            ("haat_notices", "Notices by verdict", ["verdict"], self._notices),
-            ("haat_events", "Records written to the event log", ["topic"], self._events),
-            ("haat_events_dropped", "Records that could not be written and are lost", ["topic"], self._dropped),
-            ("haat_refused_calls", "gRPC calls that ended in an error", ["method", "status"], self._refused_calls),
+            ("haat_notices", "Notices by verdict", ["verdict"], _by_label(readings.notices)),
+            ("haat_events", "Records written to the event log", ["topic"], _by_label(readings.events)),
+            (
+                "haat_events_dropped",
+                "Records that could not be written and are lost",
+                ["topic"],
+                _by_label(readings.events_dropped),
+            ),
         ):
             yield _labelled(name, text, labels, counts)
-        readings = self._readings()
         for field, (name, text) in _GAUGES.items():
             yield GaugeMetricFamily(name, text, value=float(getattr(readings, field)))
 
@@ -214,6 +178,10 @@ def _labelled(name: str, text: str, labels: list[str], counts: Counts) -> Counte
     for values, count in sorted(counts.items()):
         family.add_metric(list(values), count)
     return family
+
+
+def _by_label(counts: Mapping[str, int]) -> Counts:
+    return {(label,): count for label, count in counts.items()}
 
 
 def _count(counts: Counts, more: int, *labels: str) -> None:

@@ -70,4 +70,8 @@ class HaatStatus:
             open_holds=len(haat.holds),
             available_micros=int(np.sum(haat.book.available)),
             profiles=haat.profile_store.count(),
+            feed_pages=haat.feed_server.pages_served,
+            notices=dict(haat.counted_notices.by_verdict),
+            events=haat.publisher.published,
+            events_dropped=haat.publisher.dropped,
         )

@@ -12,7 +12,7 @@ from typing import Literal, cast
 
 from accounts.keys import CachedApiKeys
 from accounts.tenants import Accounts
-from app.bridges import FeedAds, ImpressionMemory, facts_of, tell_outbox
+from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tell_outbox
 from app.metrics import AuctionMetrics
 from app.settings import Settings
 from app.version import version
@@ -86,9 +86,11 @@ class Haat:
     campaigns: Campaigns
     campaign_server: CampaignServer
     statistics: Statistics
+    ledger: SqlBudgetLedger
     book: BudgetBook
     holds: Holds
     notices: Notices
+    counted_notices: CountedNotices
     recovered: Recovered
     projector: SpendProjector
     relay: OutboxRelay
@@ -155,6 +157,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         carried=recovered.carried,
     )
 
+    counted_notices = CountedNotices(notices)
     metrics = AuctionMetrics(version=version())
     ranker, sentence = open_ranker(
         settings.models_dir / "click",
@@ -200,7 +203,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
     )
     auction_calls = AuctionCalls(
         hold_auctions=auction.hold_auctions,
-        take_notices=notices.take,
+        take_notices=counted_notices.take,
         keys=keys,
         clock=clock,
         currency=settings.currency,
@@ -249,9 +252,11 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
             campaigns=campaigns, statistics=statistics, keys=keys, on_change=follower.changed
         ),
         statistics=statistics,
+        ledger=ledger,
         book=book,
         holds=holds,
         notices=notices,
+        counted_notices=counted_notices,
         recovered=recovered,
         projector=SpendProjector(log, ledger, HOLDER),
         relay=OutboxRelay(engine=engine, clock=clock, publish=partial(tell_outbox, publisher)),

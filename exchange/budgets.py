@@ -214,7 +214,8 @@ class BudgetBook:
             unused = self._take_out(part)
             # When this fails nobody knows whether the ledger has it back: it is not spent here, at the worst not at all
             # until the next start.
-            await asyncio.to_thread(self._ledger.give_back, self.holder, unused)
+            if unused:
+                await asyncio.to_thread(self._ledger.give_back, self.holder, unused)
             await self._lease({self._accounts[row]: EVERYTHING_MICROS for row in part}, self._share)
 
     async def _give_back_all(self) -> None:

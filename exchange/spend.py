@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from common.errors import BackendUnavailable
 from exchange.billing import Kind, payer_of
 from exchange.budgets import SharedLedger
@@ -25,15 +27,19 @@ class SpendProjector:
         self._log = log
         self._ledger = ledger
         self._holder = holder
+        # A caller that is cancelled leaves its thread at work; the next one waits for it.
+        self._one_at_a_time = threading.Lock()
 
     def catch_up(self) -> int:
-        """Count what is new; how many records. Blocks on disk and SQL: call it in a thread, one at a time.
+        """Count what is new; how many records. Blocks on disk and SQL: call it in a thread.
 
         BackendUnavailable when the store does not answer, or holds more than the log: they are not of one another.
+        Conflict when another process counts the same log.
         """
         counted = 0
-        while step := self._step():
-            counted += step
+        with self._one_at_a_time:
+            while step := self._step():
+                counted += step
         return counted
 
     def _step(self) -> int:

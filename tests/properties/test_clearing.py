@@ -29,20 +29,17 @@ page = st.lists(bid, max_size=24).map(lambda bids: sorted(bids, key=lambda b: b[
 
 
 def as_bids(rows: list[dict[str, float]]) -> Bids:
-    def column(name: str, dtype: type[np.generic]) -> NDArray[np.generic]:
-        return np.array([row[name] for row in rows], dtype)
-
     count = len(rows)
-    account = column("account", np.int32)
+    account = np.array([row["account"] for row in rows], np.int32)
     return Bids(
-        placement=column("placement", np.int32),  # type: ignore[arg-type]
-        pricing=column("pricing", np.uint8),  # type: ignore[arg-type]
-        bid_micros=column("bid_micros", np.int64),  # type: ignore[arg-type]
-        click_probability=column("click_probability", np.float64),  # type: ignore[arg-type]
-        advertiser=column("advertiser", np.int64),  # type: ignore[arg-type]
-        product=column("product", np.int64),  # type: ignore[arg-type]
-        account=account,  # type: ignore[arg-type]
-        campaign_account=account + ACCOUNTS,  # type: ignore[operator]
+        placement=np.array([row["placement"] for row in rows], np.int32),
+        pricing=np.array([row["pricing"] for row in rows], np.uint8),
+        bid_micros=np.array([row["bid_micros"] for row in rows], np.int64),
+        click_probability=np.array([row["click_probability"] for row in rows], np.float64),
+        advertiser=np.array([row["advertiser"] for row in rows], np.int64),
+        product=np.array([row["product"] for row in rows], np.int64),
+        account=account,
+        campaign_account=(account + ACCOUNTS).astype(np.int32),
         outcome=np.full(count, PENDING, np.int32),
         ecpm_micros=np.zeros(count, np.int64),
         price_micros=np.zeros(count, np.int64),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -277,6 +278,19 @@ async def test_projecting_twice_counts_once(store: Store) -> None:
 
     assert [projector.catch_up(), projector.catch_up()] == [1, 0]
     assert store.ledger.state(CAMPAIGN_ACCOUNTS + 1, NOON).spent_total_micros == 400_000
+
+
+async def test_two_callers_at_once_count_once(store: Store) -> None:
+    process = Process(store)
+    for _ in range(5):
+        (ad,) = await process.sell(CPC)
+        await process.say(clicked(ad))
+    projector = SpendProjector(store.log, store.ledger, "a")
+
+    counted = await asyncio.gather(*(asyncio.to_thread(projector.catch_up) for _ in range(4)))
+
+    assert sum(counted) == 5
+    assert store.ledger.state(1, NOON).spent_total_micros == 2_000_000
 
 
 async def test_an_unreadable_record_is_passed_over_and_counted(store: Store) -> None:

@@ -1,0 +1,61 @@
+"""The demo as a new user runs it: it ends by itself, and what it counts outside is what the log counts inside."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exchange.refusals import Refusal
+
+pytestmark = pytest.mark.slow
+
+
+def demo(tmp_path: Path, *words: str) -> list[str]:
+    ports = ("--grpc-port", "0", "--http-port", "0")
+    return [sys.executable, "-m", "app", "demo", "--data-dir", str(tmp_path / "haat"), *ports, *words]
+
+
+def test_the_demo_meets_every_refusal_and_its_counts_agree(tmp_path: Path) -> None:
+    done = subprocess.run(
+        demo(tmp_path, "--for", "25s", "--json"), capture_output=True, text=True, timeout=240, check=False
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    summary: dict[str, Any] = json.loads(done.stdout)
+    replay, feed = summary["replay"], summary["feed"]
+    assert replay["page_views"] == 30_000
+    assert replay["answered"] == 30_000
+    assert replay["filled"] > 60_000
+    assert summary["auctions_held"] == summary["auctions_in_event_log"] > 10_000
+    assert summary["bids_in"] == sum(summary["bids_by_outcome"].values())
+    assert summary["billed_in_event_log_micros"] == sum(row["micros"] for row in replay["spend"]) > 0
+    assert {int(code) for code in summary["bids_by_outcome"]} == {int(code) for code in Refusal}
+    assert len(replay["spend"]) >= 12
+    assert feed["pages"] == summary["feed_pages_in_event_log"] > 0
+    assert (feed["repeated"], feed["hidden_shown"]) == (0, 0)
+
+
+def test_ctrl_c_ends_the_demo_with_a_summary_and_no_process_left(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        demo(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    assert running.stdout is not None
+    said = ""
+    for line in running.stdout:
+        said += line
+        if "A week of real page views" in line:
+            running.send_signal(signal.SIGINT)
+            break
+    rest, _ = running.communicate(timeout=120)
+
+    assert running.returncode == 0, said + rest
+    assert "auctions held = auctions in the event log" in rest
+    assert "Traceback" not in rest
+    left = subprocess.run(["pgrep", "-g", str(running.pid)], capture_output=True, text=True, check=False)
+    assert left.stdout == ""
