@@ -43,9 +43,13 @@ format: $(VENV)/installed-dev  ## put the code in the project's format
 test: $(VENV)/installed-dev  ## all tests
 	$(BIN)/pytest
 
+.PHONY: simulate
+simulate: $(VENV)/installed-dev  ## kill the exchange at its write points and audit the money: KILLS=200 SEED=1
+	$(BIN)/python -m tests.simulation.kills --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
+
 .PHONY: bench
-bench: $(VENV)/installed-dev  ## benchmarks as ratios to a raw gRPC echo; writes bench/results.json
-	$(BIN)/python -m bench
+bench: $(VENV)/installed-dev  ## benchmarks as ratios to a raw gRPC echo; writes bench/results.json (QUICK=1: a glimpse)
+	$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 .PHONY: train
 train: install  ## train the click model from the logged data into models/

@@ -52,7 +52,7 @@ class LoadReport:
 
     def remember(self, error: str) -> None:
         """Keep the texts of the first errors."""
-        if len(self.first_errors) < _REMEMBERED_ERRORS:
+        if error not in self.first_errors and len(self.first_errors) < _REMEMBERED_ERRORS:
             self.first_errors.append(error)
 
     @property

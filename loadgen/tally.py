@@ -57,7 +57,7 @@ class ReplayTally:
     def count_error(self, status: str, text: str) -> None:
         """Add one page view that got no answer."""
         self.errors[status] += 1
-        if len(self.first_errors) < _REMEMBERED_ERRORS:
+        if text not in self.first_errors and len(self.first_errors) < _REMEMBERED_ERRORS:
             self.first_errors.append(text)
 
     def count_outcome(self, ad: Ad, notice: Notice, outcome: NoticeOutcome) -> None:
