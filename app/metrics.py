@@ -41,6 +41,7 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     open_holds: int = 0
     available_micros: int = 0
     profiles: int = 0
+    unreadable_notices: int = 0
     feed_pages: int = 0
     notices: Mapping[str, int] = {}
     events: Mapping[str, int] = {}
@@ -57,6 +58,7 @@ _GAUGES = {
         "haat_budget_available_micros",
         "Part of the leases that is neither held nor spent, in micros",
     ),
+    "unreadable_notices": ("haat_unreadable_notices", "Records of money that could not be read: alarm on any"),
     "profiles": ("haat_profiles", "Visitor profiles that are stored"),
 }
 

@@ -70,6 +70,7 @@ class HaatStatus:
             open_holds=len(haat.holds),
             available_micros=int(np.sum(haat.book.available)),
             profiles=haat.profile_store.count(),
+            unreadable_notices=haat.projector.unreadable,
             feed_pages=haat.feed_server.pages_served,
             notices=dict(haat.counted_notices.by_verdict),
             events=haat.publisher.published,

@@ -138,8 +138,8 @@ class Auction:
         )
         counted = count(held)
         self._record(held, counted)
-        answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason)  # 8, 9
         self._hold(sold(held, auction_ids, self._bidders, self._currency))
+        answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason)  # 8, 9
         for key, view, answer in zip(keys, views, answers, strict=True):
             self._answers.keep(key, view, answer, snapshot, now_ms)
         filled = int(np.count_nonzero(winners >= 0))

@@ -8,9 +8,8 @@ notices move it from reserved to spent, leases and what is given back change lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from common.clock import Clock
 from exchange.campaign_days import day_of
-from exchange.ports import BudgetLedger, Spend
+from exchange.ports import BudgetLedger
 
 # Nobody has this much: a top-up asks for everything and is granted its share.
 EVERYTHING_MICROS: Final = 1 << 60
@@ -30,35 +29,7 @@ LONGEST_PAUSE_MS: Final = 8_000
 # A clock set back by less than this does not take billing back into a day that is over.
 CLOCK_STEP_MS: Final = 3_600_000
 
-_NO_CARRY: Final[Mapping[int | str, int]] = MappingProxyType({})
 T = TypeVar("T")
-
-
-class SharedLedger(BudgetLedger, Protocol):
-    """What the book and recovery ask of the ledger beyond `BudgetLedger`."""
-
-    def lease(self, holder: str, wanted: Mapping[int, int], now_ms: int, *, share: int = 1) -> dict[int, int]:
-        """Carve up to `wanted` micros out of each account, at most one `share`-th of what remains."""
-
-    def leases_of(self, holder: str) -> tuple[dict[int, int], int]:
-        """(what `holder` has leased of each account, when it last leased)."""
-
-    def time_zones(self, accounts: Iterable[int]) -> dict[int, str]:
-        """The time zone in which each account counts its days."""
-
-    def settle(
-        self,
-        holder: str,
-        spends: Sequence[Spend],
-        upto_offset: int,
-        *,
-        from_offset: int | None = None,
-        carried: Mapping[int | str, int] = _NO_CARRY,
-    ) -> None:
-        """As the port's; Conflict unless counted to `from_offset`. `carried` replaces remainders in the same step."""
-
-    def carried(self) -> dict[int | str, int]:
-        """The remainder of each line item (by number) and outside bidder (by name), as counted."""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -77,7 +48,7 @@ class BudgetBook:
     is another array after rows were added.
     """
 
-    def __init__(self, ledger: SharedLedger, holder: str, clock: Clock, *, share: int = 20) -> None:
+    def __init__(self, ledger: BudgetLedger, holder: str, clock: Clock, *, share: int = 20) -> None:
         """`share`: a top-up takes one so-maniest of what remains of an account."""
         self.holder = holder
         self.available: NDArray[np.int64] = np.zeros(1024, np.int64)

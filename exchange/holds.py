@@ -6,8 +6,10 @@ leaves as a whole. Only an ad that was seen becomes a value of its own.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from typing import Final
+from collections import defaultdict
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -19,6 +21,8 @@ from exchange.request import PricingModel
 CLOCK_STEP_MS: Final = 3_600_000
 _PAGES_BITS: Final = 20
 _ID_DIGITS: Final = 32
+
+T = TypeVar("T", int, str)
 
 
 class WonBatch(msgspec.Struct):
@@ -112,10 +116,11 @@ class Holds:
         # a tenth of a second whenever it grows.
         self._auctions: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._kept: dict[str, Hold] = {}
-        # What may run out next stands first.
-        self._unseen: deque[tuple[int, int]] = deque()
-        self._seen: deque[tuple[int, str]] = deque()
-        self._clicked: deque[tuple[int, str]] = deque()
+        # Heaps: what runs out next stands first, also when the clock was set back between two entries.
+        self._unseen: list[tuple[int, int]] = []
+        self._seen: list[tuple[int, str]] = []
+        self._clicked: list[tuple[int, str]] = []
+        self._expired_at_ms = 0
 
     def __len__(self) -> int:
         """How many ads are known: waiting for their impression, their click or their conversions."""
@@ -128,7 +133,7 @@ class Holds:
         serial = self._next_batch
         self._next_batch += 1
         self._batches[serial] = _Batch(batch, [])
-        self._unseen.append((batch.held_at_ms, serial))
+        heappush(self._unseen, (batch.held_at_ms, serial))
         first, ids, auctions = serial << _PAGES_BITS, batch.auction_ids, self._auctions
         for page in set(batch.page_row.tolist()):
             auction_id = ids[page]
@@ -154,25 +159,26 @@ class Holds:
             where = self._where(hold.impression_id)
             if where is not None:
                 self._take(*where)
-            self._seen.append((hold.seen_at_ms, hold.impression_id))
+            heappush(self._seen, (hold.seen_at_ms, hold.impression_id))
         if hold.clicked_at_ms and (before is None or not before.clicked_at_ms):
-            self._clicked.append((hold.clicked_at_ms, hold.impression_id))
+            heappush(self._clicked, (hold.clicked_at_ms, hold.impression_id))
 
     def restore(self, holds: list[Hold]) -> None:
         """Take in ads that were seen before this process began, into empty holds or beside fresh batches."""
-        for hold in sorted(holds, key=lambda hold: hold.seen_at_ms):
+        for hold in holds:
             self._kept[hold.impression_id] = hold
-            self._seen.append((hold.seen_at_ms, hold.impression_id))
-        for hold in sorted(holds, key=lambda hold: hold.clicked_at_ms):
+            heappush(self._seen, (hold.seen_at_ms, hold.impression_id))
             if hold.clicked_at_ms:
-                self._clicked.append((hold.clicked_at_ms, hold.impression_id))
+                heappush(self._clicked, (hold.clicked_at_ms, hold.impression_id))
 
     def expire(self, now_ms: int) -> Released:
         """Forget every ad whose time is over and say what it had reserved; costs what it finds, not what is there."""
         terms, rows = self.terms, []
         line_items, campaigns, micros = [], [], []
-        while self._unseen and is_over(self._unseen[0][0], terms.unseen_ms, now_ms):
-            serial = self._unseen.popleft()[1]
+        # What was stamped by a clock that was far ahead stands last, so all is looked at once.
+        every = now_ms <= self._expired_at_ms - CLOCK_STEP_MS
+        self._expired_at_ms = now_ms
+        for serial in _run_out(self._unseen, terms.unseen_ms, now_ms, every):
             batch = self._batches.get(serial)
             if batch is None:
                 continue
@@ -183,8 +189,7 @@ class Holds:
             micros.append(batch.won.reserved_micros[open_])
             self._forget(serial)
         for line, term_ms in ((self._seen, terms.seen_ms), (self._clicked, terms.clicked_ms)):
-            while line and is_over(line[0][0], term_ms, now_ms):
-                impression_id = line.popleft()[1]
+            for impression_id in _run_out(line, term_ms, now_ms, every):
                 hold = self._kept.get(impression_id)
                 # One that was clicked meanwhile waits in the other line.
                 if hold is None or (line is self._seen and hold.clicked_at_ms):
@@ -268,6 +273,17 @@ def placement_index_of(impression_id: str) -> int | None:
     if len(digits) > 4 or (digits[0] == "0" and digits != "0"):
         return None
     return int(digits)
+
+
+def _run_out(line: list[tuple[int, T]], term_ms: int, now_ms: int, every: bool) -> Iterator[T]:
+    """Take out of a heap what is over: from its front, or wherever it stands."""
+    if every:
+        over = [entry for entry in line if is_over(entry[0], term_ms, now_ms)]
+        line[:] = [entry for entry in line if not is_over(entry[0], term_ms, now_ms)]
+        heapify(line)
+        yield from (what for _, what in over)
+    while line and is_over(line[0][0], term_ms, now_ms):
+        yield heappop(line)[1]
 
 
 def is_over(from_ms: int, term_ms: int, now_ms: int) -> bool:

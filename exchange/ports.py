@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -98,8 +99,13 @@ class BudgetLedger(Protocol):
     spent and what is leased never exceeds the limits, whoever leases; a lease of a dead holder comes back.
     """
 
-    def lease(self, holder: str, wanted: Mapping[int, int], now_ms: int) -> dict[int, int]:
-        """Carve up to `wanted` micros out of each account for `holder`; what was granted, 0 and more."""
+    def lease(self, holder: str, wanted: Mapping[int, int], now_ms: int, *, share: int = 1) -> dict[int, int]:
+        """Carve up to `wanted` micros out of each account for `holder`, at most one `share`-th of what remains; what
+        was granted, 0 and more.
+        """
+
+    def leases_of(self, holder: str) -> tuple[dict[int, int], int]:
+        """(what `holder` has leased of each account, when it last leased)."""
 
     def give_back(self, holder: str, unused: Mapping[int, int]) -> None:
         """Return leased micros that were not spent."""
@@ -107,13 +113,30 @@ class BudgetLedger(Protocol):
     def give_back_all(self, holder: str) -> None:
         """Every lease of `holder` ends; what it did not settle is free again."""
 
-    def settle(self, holder: str, spends: Sequence[Spend], upto_offset: int) -> None:
+    def settle(
+        self,
+        holder: str,
+        spends: Sequence[Spend],
+        upto_offset: int,
+        *,
+        from_offset: int | None = None,
+        carried: Mapping[int | str, int] = MappingProxyType({}),
+    ) -> None:
         """Add spends out of the holder's leases, and remember in the same transaction that the log of notices is
         counted up to `upto_offset`; spends below an offset that is already counted are ignored.
+
+        Conflict unless it is counted up to `from_offset`, where one is given. `carried` replaces the remainders of
+        those payers (line items by number, outside bidders by name) in the same step.
         """
 
     def counted_upto(self) -> int:
         """The offset of topic `notices` up to which spends are counted."""
+
+    def carried(self) -> dict[int | str, int]:
+        """The remainder of each payer in thousandths of a micro, as counted."""
+
+    def time_zones(self, accounts: Iterable[int]) -> dict[int, str]:
+        """The time zone in which each account counts its days."""
 
 
 CAMPAIGN_ACCOUNTS = 1 << 31

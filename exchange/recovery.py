@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from common.consent import Permission
 from common.ids import made_at_ms, number_of, text_of
 from exchange.billing import Kind
-from exchange.budgets import CLOCK_STEP_MS, BudgetBook, SharedLedger
+from exchange.budgets import CLOCK_STEP_MS, BudgetBook, BudgetLedger
 from exchange.holds import Hold, Holds, Terms, WonBatch, is_over
-from exchange.ports import CAMPAIGN_ACCOUNTS
+from exchange.ports import CAMPAIGN_ACCOUNTS, BudgetLedger
 from exchange.request import PricingModel
 from exchange.spend import SpendProjector
 from streams.auction_block import AuctionColumns
@@ -65,7 +65,7 @@ class _Ad(msgspec.Struct):
 def recover(
     *,
     log: EventLog,
-    ledger: SharedLedger,
+    ledger: BudgetLedger,
     holds: Holds,
     book: BudgetBook,
     facts: Facts,

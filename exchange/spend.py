@@ -6,8 +6,7 @@ import threading
 
 from common.errors import BackendUnavailable
 from exchange.billing import Kind, payer_of
-from exchange.budgets import SharedLedger
-from exchange.ports import Spend
+from exchange.ports import BudgetLedger, Spend
 from streams.ports import EventLog
 from streams.schemas import NoticesTaken, decode
 from streams.topics import NOTICES
@@ -22,7 +21,7 @@ class SpendProjector:
     `holder` is whose leases the spend comes out of. `unreadable` counts records that were passed over.
     """
 
-    def __init__(self, log: EventLog, ledger: SharedLedger, holder: str) -> None:
+    def __init__(self, log: EventLog, ledger: BudgetLedger, holder: str) -> None:
         self.unreadable = 0
         self._log = log
         self._ledger = ledger

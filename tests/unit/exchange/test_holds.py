@@ -132,13 +132,33 @@ def test_a_batch_whose_ads_are_all_seen_is_freed_at_once(book: BudgetBook) -> No
 def test_a_clock_that_was_far_ahead_does_not_keep_money_for_ever(book: BudgetBook) -> None:
     holds = Holds(TERMS)
     wrong, _ = a_batch(book, START + 10**10, [CPM])
-    right, (ad,) = a_batch(book, START, [CPC])
     holds.add(wrong)
+    assert not len(holds.expire(START + 10**10).micros)
+    right, (ad,) = a_batch(book, START, [CPC])
     holds.add(right)
 
     assert holds.expire(START + 10).micros.tolist() == [reserve_of(CPM)]
     assert holds.find(ad) is not None
     assert holds.expire(START + 100).micros.tolist() == [reserve_of(CPC)]
+
+
+def test_a_clock_that_was_set_back_releases_nothing_late(book: BudgetBook) -> None:
+    holds = Holds(TERMS)
+    newer, (seen_later, still_open) = a_batch(book, START, [CPC, CPM])
+    older, (seen_before, over) = a_batch(book, START - 90, [CPC, CPM])
+    for batch in (newer, older):
+        holds.add(batch)
+    for impression_id, at in ((seen_later, START), (seen_before, START - 90)):
+        hold = holds.find(impression_id)
+        assert hold is not None
+        holds.keep(replace(hold, seen_at_ms=at))
+
+    assert holds.expire(START + 20).micros.tolist() == [reserve_of(CPM)]
+    assert holds.find(over) is None
+    assert holds.find(still_open) is not None
+    assert holds.expire(START + 950).micros.tolist() == [reserve_of(CPM), reserve_of(CPC)]
+    assert holds.find(seen_before) is None
+    assert holds.find(seen_later) is not None
 
 
 def test_a_small_step_back_of_the_clock_ends_nothing_early(book: BudgetBook) -> None:

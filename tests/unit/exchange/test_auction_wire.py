@@ -1,0 +1,217 @@
+"""A page view comes off the wire whole or not at all, and without consent it leaves no trace of the visitor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from common.consent import Permission
+from common.errors import InvalidInput
+from exchange.answer import Ad, Answer, PlacementAnswer
+from exchange.auction_wire import AnswerWriter, PageViewReader
+from exchange.creatives import ad_facts
+from protos import common_pb2 as common
+from protos import exchange_pb2 as exchange
+from tests.builders import a_creative, a_line_item
+
+NOW_MS = 1_700_000_000_000
+ALL = [
+    common.PURPOSE_REMEMBER,
+    common.PURPOSE_PERSONALISED_ADS,
+    common.PURPOSE_PERSONALISED_CONTENT,
+    common.PURPOSE_SHARE_WITH_BIDDERS,
+]
+
+
+def a_message(**changes: Any) -> exchange.PageView:
+    fields: dict[str, Any] = {
+        "request_id": "request-1",
+        "session_id": "session-1",
+        "visitor": common.Visitor(
+            visitor_id="ann", segments=["age=30"], affinities=[common.Affinity(product_id="p", weight=2.0)]
+        ),
+        "consent": common.Consent(granted=ALL),
+        "page": common.Page(url="https://shop.example/", categories=["Fashion"], keywords=["SHOES"]),
+        "device": common.Device(type=common.DEVICE_TYPE_PHONE, country="DE", language="DE"),
+        "placements": [a_place()],
+    }
+    return exchange.PageView(**{**fields, **changes})
+
+
+def a_place(**changes: Any) -> exchange.Placement:
+    fields: dict[str, Any] = {
+        "placement_id": "top",
+        "formats": [exchange.FORMAT_BANNER, exchange.FORMAT_PRODUCT_LISTING],
+        "sizes": [exchange.Size(width=300, height=250), exchange.Size(width=728, height=90)],
+        "floor_micros": 500_000,
+        "blocked_categories": ["Gambling"],
+        "blocked_advertisers": ["Rival.example"],
+        "position": 2,
+    }
+    return exchange.Placement(**{**fields, **changes})
+
+
+def a_reader() -> PageViewReader:
+    return PageViewReader(currency="EUR", tmax_ms=50)
+
+
+def refused(message: exchange.PageView) -> set[str]:
+    with pytest.raises(InvalidInput) as error:
+        a_reader().read(message, NOW_MS)
+    return {one.field for one in error.value.errors}
+
+
+def test_a_good_page_view_is_read_with_its_defaults() -> None:
+    view = a_reader().read(a_message(), NOW_MS)
+
+    assert (view.visitor_id, view.segments, view.affinities) == ("ann", ("age=30",), (("p", 2.0),))
+    assert view.permissions == int(
+        Permission.REMEMBER | Permission.PERSONALISE_ADS | Permission.PERSONALISE_CONTENT | Permission.SHARE
+    )
+    assert (view.tmax_ms, view.viewed_at_ms, view.price_rule) == (50, NOW_MS, 2)
+    assert (view.categories, view.keywords, view.language) == (("fashion",), ("shoes",), "de")
+    (place,) = view.placements
+    assert place.shapes == ((1, 300, 250), (1, 728, 90), (2, 0, 0))
+    assert (place.floor_micros, place.position) == (500_000, 2)
+    assert (place.blocked_categories, place.blocked_advertisers) == (("gambling",), ("rival.example",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"request_id": "x" * 65}, {"request_id"}),
+        ({"session_id": "x" * 65}, {"session_id"}),
+        ({"visitor": common.Visitor(visitor_id="x" * 65)}, {"visitor.visitor_id"}),
+        ({"visitor": common.Visitor(segments=["x"] * 33)}, {"visitor.segments"}),
+        ({"visitor": common.Visitor(segments=["x" * 65])}, {"visitor.segments[0]"}),
+        (
+            {"visitor": common.Visitor(affinities=[common.Affinity(product_id="p", weight=float("nan"))])},
+            {"visitor.affinities[0].weight"},
+        ),
+        (
+            {"visitor": common.Visitor(affinities=[common.Affinity(product_id="p" * 65, weight=-1)])},
+            {"visitor.affinities[0].product_id", "visitor.affinities[0].weight"},
+        ),
+        ({"page": common.Page(url="x" * 2049)}, {"page.url"}),
+        ({"page": common.Page(categories=["x"] * 33, keywords=["y"] * 65)}, {"page.categories", "page.keywords"}),
+        ({"page": common.Page(keywords=["ok", "x" * 65])}, {"page.keywords[1]"}),
+        ({"device": common.Device(country="Germany")}, {"device.country"}),
+        ({"currency": "USD"}, {"currency"}),
+        ({"currency": "euro"}, {"currency"}),
+        ({"price_rule": 7}, {"price_rule"}),
+        ({"tmax_ms": 10_001}, {"tmax_ms"}),
+        ({"viewed_at_ms": -1}, {"viewed_at_ms"}),
+        ({"viewed_at_ms": 1 << 60}, {"viewed_at_ms"}),
+        ({"placements": []}, {"placements"}),
+        ({"placements": [a_place(placement_id=str(n)) for n in range(33)]}, {"placements"}),
+        ({"placements": [a_place(), a_place()]}, {"placements[1].placement_id"}),
+        ({"placements": [a_place(placement_id="")]}, {"placements[0].placement_id"}),
+        ({"placements": [a_place(formats=[])]}, {"placements[0].formats"}),
+        ({"placements": [a_place(formats=[9])]}, {"placements[0].formats"}),
+        ({"placements": [a_place(sizes=[])]}, {"placements[0].sizes"}),
+        ({"placements": [a_place(sizes=[exchange.Size(width=0, height=10)])]}, {"placements[0].sizes[0]"}),
+        ({"placements": [a_place(sizes=[exchange.Size(width=1, height=1)] * 17)]}, {"placements[0].sizes"}),
+        ({"placements": [a_place(floor_micros=-1)]}, {"placements[0].floor_micros"}),
+        ({"placements": [a_place(floor_micros=1 << 62)]}, {"placements[0].floor_micros"}),
+        ({"placements": [a_place(blocked_categories=["x"] * 257)]}, {"placements[0].blocked_categories"}),
+        (
+            {"currency": "USD", "tmax_ms": 99_999, "placements": [a_place(formats=[], floor_micros=-1)]},
+            {"currency", "tmax_ms", "placements[0].formats", "placements[0].floor_micros"},
+        ),
+    ],
+    ids=lambda value: ",".join(sorted(value)) if isinstance(value, set) else "",
+)
+def test_what_cannot_be_taken_is_named_all_at_once(changes: dict[str, Any], fields: set[str]) -> None:
+    assert refused(a_message(**changes)) == fields
+
+
+def test_a_product_listing_needs_no_size() -> None:
+    place = a_place(formats=[exchange.FORMAT_PRODUCT_LISTING], sizes=[])
+
+    view = a_reader().read(a_message(placements=[place]), NOW_MS)
+
+    assert view.placements[0].shapes == ((2, 0, 0),)
+
+
+def test_bytes_that_are_no_page_view_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="no such message"):
+        a_reader().from_bytes(b"\xff\xff\xff", NOW_MS)
+
+
+def test_a_refused_placement_is_refused_again() -> None:
+    reader = a_reader()
+    bad = a_message(placements=[a_place(floor_micros=-1)])
+    for _ in range(2):
+        with pytest.raises(InvalidInput):
+            reader.read(bad, NOW_MS)
+
+
+def test_the_same_placement_in_another_place_is_the_same() -> None:
+    reader = a_reader()
+
+    first = reader.read(a_message(placements=[a_place()]), NOW_MS)
+    second = reader.read(a_message(placements=[a_place(placement_id="other"), a_place()]), NOW_MS)
+
+    assert second.placements[1] == first.placements[0]
+    assert second.placements[0].placement_id == "other"
+
+
+@pytest.mark.parametrize(
+    "agreed",
+    [
+        common.Consent(),
+        common.Consent(granted=[common.PURPOSE_PERSONALISED_ADS]),
+        common.Consent(granted=ALL, child_directed=True),
+    ],
+    ids=["nothing", "no remembering", "child"],
+)
+def test_without_consent_the_log_sees_neither_visitor_nor_session(agreed: common.Consent) -> None:
+    message = a_message(consent=agreed)
+
+    view = a_reader().read(message, NOW_MS, message.SerializeToString())
+
+    kept = exchange.PageView.FromString(view.wire)
+    assert view.permissions == 0
+    assert not kept.HasField("visitor")
+    assert kept.session_id == ""
+    assert b"ann" not in view.wire
+    assert kept.placements == message.placements
+
+
+def test_with_consent_the_log_sees_what_was_sent() -> None:
+    message = a_message()
+    data = message.SerializeToString()
+
+    assert a_reader().read(message, NOW_MS, data).wire == data
+    assert exchange.PageView.FromString(a_reader().read(message, NOW_MS).wire) == message
+
+
+def test_an_answer_is_written_field_by_field_and_templates_do_not_mix() -> None:
+    writer = AnswerWriter("EUR")
+    one, two = (ad_facts(a_line_item(number), a_creative(number)) for number in (1, 2))
+    answers = [
+        Answer(
+            "auction",
+            "request",
+            (
+                PlacementAnswer("a", Ad(f"auction.{index}", facts, "<b>", 1_000 + index, "brand_campaign")),
+                PlacementAnswer("b", None, 102),
+            ),
+        )
+        for index, facts in enumerate((one, two, one))
+    ]
+
+    messages = [writer.message(answer) for answer in answers]
+
+    assert [m.placements[0].ad.line_item_id for m in messages] == ["item-1", "item-2", "item-1"]
+    assert [m.placements[0].ad.price_micros for m in messages] == [1_000, 1_001, 1_002]
+    first = messages[0].placements[0].ad
+    assert (first.advertiser_domain, first.currency, first.width, first.markup) == (
+        "brand-1.example",
+        "EUR",
+        300,
+        "<b>",
+    )
+    assert not messages[0].placements[1].HasField("ad")
+    assert messages[0].placements[1].no_ad_reason == 102
