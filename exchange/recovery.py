@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from common.consent import Permission
 from common.ids import made_at_ms, number_of, text_of
 from exchange.billing import Kind
-from exchange.budgets import CLOCK_STEP_MS, BudgetBook, BudgetLedger
+from exchange.budgets import CLOCK_STEP_MS, BudgetBook
 from exchange.holds import Hold, Holds, Terms, WonBatch, is_over
 from exchange.ports import CAMPAIGN_ACCOUNTS, BudgetLedger
 from exchange.request import PricingModel
