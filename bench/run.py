@@ -57,6 +57,7 @@ async def _rounds(
     rows: list[_Row] = [
         (ECHO, callers.echo, settings.unary_in_flight),
         ("auctions, unary", callers.unary, settings.unary_in_flight),
+        ("auctions, unary, four times as many in flight", callers.unary, 4 * settings.unary_in_flight),
         ("auctions, stream, coalesced", callers.stream, settings.stream_in_flight),
         (f"auctions, batches of {settings.batch_size}", callers.batch, settings.batch_in_flight),
     ]

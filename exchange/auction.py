@@ -27,7 +27,7 @@ from exchange.record import Counted, Held, columns_of, count
 from exchange.refusals import Refusal
 from exchange.request import PageView, PriceRule
 from exchange.screening import screen_all
-from exchange.session_answers import SessionAnswers
+from exchange.session_answers import Asked, SessionAnswers
 from streams.auction_block import AuctionColumns
 from streams.ports import ProfileStore
 
@@ -100,14 +100,19 @@ class Auction:
         allowed = [consent_gate.apply(view) for view in batch]  # 1
         recalled = [self._answers.recall(view, snapshot, now_ms) for view in allowed]  # 2
         views = [view for view, (kept, _) in zip(allowed, recalled, strict=True) if kept is None]
-        keys = [key for kept, key in recalled if kept is None]
+        asked = [question for kept, question in recalled if kept is None]
         if len(views) < len(allowed):
             self._observer.answers_recalled(len(allowed) - len(views))
-        decided = iter(await self._decide(views, keys, snapshot, started_ns, now_ms) if views else ())
+        decided = iter(await self._decide(views, asked, snapshot, started_ns, now_ms) if views else ())
         return [kept if kept is not None else next(decided) for kept, _ in recalled]
 
     async def _decide(
-        self, views: Sequence[PageView], keys: Sequence[int], snapshot: Snapshot, started_ns: int, now_ms: int
+        self,
+        views: Sequence[PageView],
+        questions: Sequence[Asked | None],
+        snapshot: Snapshot,
+        started_ns: int,
+        now_ms: int,
     ) -> list[Answer]:
         numbers = new_ids(len(views), now_ms)
         auction_ids = [text_of(number) for number in numbers]
@@ -140,8 +145,8 @@ class Auction:
         self._record(held, counted)
         self._hold(sold(held, auction_ids, self._bidders, self._currency))
         answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason)  # 8, 9
-        for key, view, answer in zip(keys, views, answers, strict=True):
-            self._answers.keep(key, view, answer, snapshot, now_ms)
+        for question, answer in zip(questions, answers, strict=True):
+            self._answers.keep(question, answer, snapshot, now_ms)
         filled = int(np.count_nonzero(winners >= 0))
         took_ns = self._clock.monotonic_ns() - started_ns
         self._observer.batch_held(took_ns, len(views), len(winners), filled, counted.outcomes)

@@ -17,6 +17,13 @@ from exchange.request import PageView
 Parameters = tuple[object, ...]
 
 
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """What a session asked: all that its answer depends on, and the hash of it, which is taken once."""
+
+    parameters: Parameters
+    key: int
+
+
 class Kept(msgspec.Struct):
     """An answer with what it holds for and how long; revisions of line items by id, -1 for an outside bid."""
 
@@ -38,28 +45,29 @@ class SessionAnswers:
         # How many decisions were saved.
         self.recalled = 0
 
-    def recall(self, view: PageView, snapshot: Snapshot, now_ms: int) -> tuple[Answer | None, int]:
+    def recall(self, view: PageView, snapshot: Snapshot, now_ms: int) -> tuple[Answer | None, Asked | None]:
         """The answer that was given before and still holds, under this page view's request id; and the key to `keep`
         the decision by, 0 when it is not to be kept.
         """
         if not view.session_id or self._ttl_ms <= 0:
-            return None, 0
+            return None, None
         parameters = _parameters(view)
         key = hash(parameters)
+        asked = Asked(parameters, key)
         kept = self._kept.get(key)
         if kept is None or kept.parameters != parameters:
-            return None, key
+            return None, asked
         if now_ms >= kept.expires_at_ms or (
             kept.sequence != snapshot.sequence and not _unchanged(kept.revisions, snapshot)
         ):
             del self._kept[key]
-            return None, key
+            return None, asked
         self.recalled += 1
-        return replace(kept.answer, request_id=view.request_id, kept=True), key
+        return replace(kept.answer, request_id=view.request_id, kept=True), asked
 
-    def keep(self, key: int, view: PageView, answer: Answer, snapshot: Snapshot, now_ms: int) -> None:
-        """Remember an answer that sold something under the key that `recall` gave; an empty one is asked for again."""
-        if not key:
+    def keep(self, asked: Asked | None, answer: Answer, snapshot: Snapshot, now_ms: int) -> None:
+        """Remember an answer that sold something to what `recall` said was asked; an empty one is asked for again."""
+        if asked is None:
             return
         revisions = {}
         for placement in answer.placements:
@@ -69,7 +77,7 @@ class SessionAnswers:
         if not revisions:
             return
         expires_at_ms = now_ms + self._ttl_ms
-        self._kept[key] = Kept(_parameters(view), expires_at_ms, snapshot.sequence, revisions, answer)
+        self._kept[asked.key] = Kept(asked.parameters, expires_at_ms, snapshot.sequence, revisions, answer)
         if len(self._kept) > self._limit:
             self._kept.popitem(last=False)
 

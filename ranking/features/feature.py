@@ -68,6 +68,11 @@ class FeatureState:
         return self._codes.get(name, {})
 
     @cached_property
+    def segments(self) -> dict[str, tuple[str, float]]:
+        """Feature and code of each segment text "name=value" that was seen in training."""
+        return {f"{name}={text}": (name, code) for name, codes in self._codes.items() for text, code in codes.items()}
+
+    @cached_property
     def _codes(self) -> dict[str, dict[str, float]]:
         return {
             name: {text: float(code) for code, text in enumerate(texts)} for name, texts in self.vocabularies.items()

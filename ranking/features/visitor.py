@@ -11,15 +11,16 @@ from ranking.features.feature import Columns, Feature, FeatureState, Pages
 PAGE = tuple(Feature(f"uf{k}", "categorical", "page", spelled=True) for k in range(4))
 
 
+_COLUMN = {feature.name: column for column, feature in enumerate(PAGE)}
+
+
 def of_pages(pages: Pages, state: FeatureState) -> Columns:
     """Columns of PAGE, [pages, 4]; NaN without the segment, so also without consent."""
-    codes = {feature.name: (column, state.codes(feature.name)) for column, feature in enumerate(PAGE)}
-    rows: list[list[float]] = []
-    for segments in pages.segments:
-        row = [nan] * len(PAGE)
+    known = state.segments
+    columns = np.full((len(pages.segments), len(PAGE)), nan)
+    for row, segments in enumerate(pages.segments):
         for segment in segments:
-            name, _, text = segment.partition("=")
-            if (known := codes.get(name)) is not None:
-                row[known[0]] = known[1].get(text, nan)
-        rows.append(row)
-    return np.array(rows, np.float64).reshape(-1, len(PAGE))
+            found = known.get(segment)
+            if found is not None and found[0] in _COLUMN:
+                columns[row, _COLUMN[found[0]]] = found[1]
+    return columns

@@ -52,7 +52,8 @@ def test_all_rows_are_measured_in_one_run_and_written(tmp_path: Path, capsys: py
 
     said = json.loads(output.read_text())
     assert code == 0
-    rows = [ECHO, "auctions, unary", "auctions, stream, coalesced", "auctions, batches of 8"]
+    unary = ["auctions, unary", "auctions, unary, four times as many in flight"]
+    rows = [ECHO, *unary, "auctions, stream, coalesced", "auctions, batches of 8"]
     assert [name for name in said["rows"] if not name.startswith("in process")] == rows
     for row in said["rows"].values():
         assert row["rounds"][0]["page_views"] > 0
