@@ -117,7 +117,9 @@ async def _play(
         else:
             print_summary(console, summary)
         if for_s is None and not stop.is_set():
-            print_hints(console, stage, data_dir, summary.last_auction_id)  # 7
+            print_hints(
+                console, stage.target, stage.http_address, stage.keys.shop.key, data_dir, summary.last_auction_id
+            )  # 7
             await stop.wait()
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -23,9 +23,6 @@ from ranking.report import summary_lines
 from streams import schemas
 from streams.auction_block import AuctionColumns
 from streams.topics import AUCTIONS, FEED_PAGES, NOTICES
-
-if TYPE_CHECKING:
-    from app.demo import Stage
 
 CURRENCY = "EUR"
 
@@ -188,21 +185,19 @@ def print_summary(console: Console, summary: Summary) -> None:
     console.print(_check("posts shown twice or after they were hidden", scrolled.repeated + scrolled.hidden_shown, 0))
 
 
-def print_hints(console: Console, stage: Stage, data_dir: Path, auction_id: str) -> None:
+def print_hints(console: Console, target: str, http_address: str, key: str, data_dir: Path, auction_id: str) -> None:
     """What to try next."""
     request = (
         '{"session_id":"me","page":{"categories":["fashion"],"keywords":["shoes"]},"placements":'
         '[{"placement_id":"top","formats":["FORMAT_PRODUCT_LISTING"],"floor_micros":100000,"position":1}]}'
     )
     console.rule("[bold]It keeps serving until Ctrl-C. Try")
-    key = stage.keys.shop.key
     for command in (
-        f".venv/bin/haat call HoldAuction '{request}' --target {stage.target} --api-key {key}",
-        f"grpcurl -plaintext -H 'x-api-key: {key}' -d '{request}' {stage.target} "
-        "haat.exchange.v1.AuctionService/HoldAuction",
+        f".venv/bin/haat call HoldAuction '{request}' --target {target} --api-key {key}",
+        f"grpcurl -plaintext -H 'x-api-key: {key}' -d '{request}' {target} haat.exchange.v1.AuctionService/HoldAuction",
         f".venv/bin/haat auction explain {auction_id} --data-dir {data_dir}",
-        f"HAAT_API_KEY={key} .venv/bin/haat load --target {stage.target} --for 10s",
-        f"curl http://{stage.http_address}/status",
+        f"HAAT_API_KEY={key} .venv/bin/haat load --target {target} --for 10s",
+        f"curl http://{http_address}/status",
     ):
         console.print(command, markup=False, soft_wrap=True)
 

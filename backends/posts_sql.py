@@ -14,7 +14,7 @@ from backends.sql import chunks, reading, writing
 from backends.sql_tables_posts import POST_COUNTS, POST_WRITES, POSTS
 from common.errors import Conflict
 from feed.ports import Count
-from feed.posts import Post, PostState, ProductTag
+from feed.post import Post, PostState, ProductTag
 from streams.topics import POSTS as POSTS_TOPIC
 
 # A client that lost an answer asks again within seconds, a phone without a network perhaps tomorrow.

@@ -2,8 +2,9 @@
 
 An idle server answers at once. A busy one, which has held a batch within the last few milliseconds, waits until nobody
 has come for two milliseconds: grpcio takes calls in one at a time, some hundred microseconds apart, so those that came
-together are still on their way in. What that costs in latency is far less than what the larger batch saves. The clock is
-the system's: an event loop's own stands still while a batch is held.
+together are still on their way in. What that costs in latency is far less than what the larger batch saves.
+
+The clock is the system's: an event loop's own stands still while a batch is held.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from feed.columns import Column
 from feed.ports import ProductLookup
-from feed.posts import Post, PostState
+from feed.post import Post, PostState
 from streams.product import Product
 
 

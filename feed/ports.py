@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from feed.posts import Post
+from feed.post import Post
 from streams.product import Product
 
 if TYPE_CHECKING:

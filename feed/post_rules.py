@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from common.errors import FieldError
-
-if TYPE_CHECKING:
-    from feed.posts import PostDraft, ProductTag
+from feed.post import PostDraft, ProductTag
 
 MAX_CAPTION_CHARS = 2_200
 MAX_IMAGES = 10

@@ -25,8 +25,9 @@ from feed.index import FeedIndex
 from feed.mixing import mix
 from feed.page import Page, Pick
 from feed.ports import AdRequest, FeedAd
+from feed.post import Post, PostDraft, ProductTag
 from feed.post_rules import shown
-from feed.posts import Post, PostDraft, Posts, ProductTag
+from feed.posts import Posts
 from feed.recording import Actor, Publish, Recorder
 from feed.timeline import Timeline
 from feed.view import FeedQuery

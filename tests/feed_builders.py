@@ -10,7 +10,7 @@ from feed.actions import Action, ActionKind
 from feed.cursor import Chain
 from feed.index import FeedIndex, Shelf
 from feed.page import Page
-from feed.posts import Post, PostDraft, ProductTag
+from feed.post import Post, PostDraft, ProductTag
 from feed.sessions import InProcessSessions, Session
 from feed.timeline import Timeline
 from feed.view import FeedQuery, View, gather

@@ -16,7 +16,7 @@ from backends.sql import open_engine, sqlite_url
 from backends.sql_tables_outbox import OUTBOX
 from common.errors import Conflict
 from feed.ports import Count, PostStore
-from feed.posts import PostState, ProductTag
+from feed.post import PostState, ProductTag
 from streams.schemas import PostChanged
 from tests.feed_builders import NOW_MS, TENANT, a_post
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from feed.actions import ActionKind
 from feed.cursor import Chain, Cursors
 from feed.page import Page
-from feed.posts import PostState
+from feed.post import PostState
 from tests.feed_builders import HOUR_MS, NOW_MS, SESSION, TENANT, Feed, a_post, a_product
 
 PRODUCTS = [f"product-{n}" for n in range(6)]

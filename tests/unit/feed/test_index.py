@@ -4,7 +4,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from feed.index import NO_CODE, Kind, Shelf
-from feed.posts import PostState
+from feed.post import PostState
 from tests.feed_builders import NOW_MS, TENANT, Feed, a_post, a_product, ids
 
 

@@ -11,7 +11,8 @@ from backends.posts_sql import SqlPostStore
 from backends.sql import open_engine, sqlite_url
 from common.clock import SteppedClock
 from common.errors import Conflict, InvalidInput, NotFound
-from feed.posts import Posts, PostState, ProductTag
+from feed.post import PostState, ProductTag
+from feed.posts import Posts
 from tests.feed_builders import NOW_MS, TENANT, Shop, a_draft, a_product
 
 

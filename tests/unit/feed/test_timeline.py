@@ -11,7 +11,7 @@ from feed import timeline
 from feed.actions import ActionKind
 from feed.cursor import Chain
 from feed.page import Page
-from feed.posts import PostState
+from feed.post import PostState
 from feed.stages import Source
 from feed.view import View
 from tests.feed_builders import HOUR_MS, NOW_MS, Feed, a_post, a_product, ids, shown

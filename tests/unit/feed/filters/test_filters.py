@@ -9,7 +9,7 @@ from feed.actions import ActionKind
 from feed.cursor import Chain
 from feed.filters import excluded, hidden, served, stock, withdrawn
 from feed.index import Rows, key_of
-from feed.posts import PostState
+from feed.post import PostState
 from feed.view import View
 from tests.feed_builders import SESSION, TENANT, Feed, a_post, a_product, ids
 
