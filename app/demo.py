@@ -29,6 +29,7 @@ from app.ports_in_use import check_port_free
 from app.printing import print_json
 from app.settings import Settings
 from app.train_commands import logs_dir
+from app.warm_up import kernels_are_compiled
 from common.errors import Conflict
 from loadgen.readers.open_bandit import SECTIONS, OpenBanditLog, ShopPage
 from loadgen.replay import ReplaySettings, replay
@@ -177,7 +178,9 @@ def _start(running: ExitStack, settings: Settings, data_dir: Path, console: Cons
             data_dir / "bidder.log",
         )
     )
-    with console.status("Starting the exchange; the very first start compiles its kernels, some twenty seconds …"):
+    if not kernels_are_compiled():
+        console.print("The first start compiles the auction's kernels, which takes some twenty seconds …")
+    with console.status("Starting the exchange …"):
         command = {
             "--data-dir": data_dir,
             "--models-dir": settings.models_dir,

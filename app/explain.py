@@ -17,7 +17,8 @@ from backends.sql import open_engine, sqlite_url
 from common.consent import Permission
 from common.errors import NotFound
 from common.ids import made_at_ms, number_of
-from common.money import shown
+from common.money import exactly
+from exchange.clearing import PRICE_STEP_MICROS
 from exchange.refusals import MEANINGS, NO_BIDS, Refusal
 from exchange.request import PriceRule
 from protos import exchange_pb2
@@ -101,37 +102,47 @@ def tell(columns: AuctionColumns, page: int, names: SqlNames) -> dict[str, Any]:
         "bids_in": int(columns.bids_in[page]),
         "price_rule": rule.name.lower(),
         "placements": [
-            _placement(columns, first + index, view.placements[index].placement_id, known, rule)
-            for index in range(count)
+            _placement(columns, first + index, view.placements[index], known, rule) for index in range(count)
         ],
         "counted_without_a_row": more,
     }
 
 
 def _placement(
-    columns: AuctionColumns, place: int, placement_id: str, known: dict[int, dict[str, str]], rule: PriceRule
+    columns: AuctionColumns,
+    place: int,
+    asked: exchange_pb2.Placement,
+    known: dict[int, dict[str, str]],
+    rule: PriceRule,
 ) -> dict[str, Any]:
     rows = np.nonzero(columns.bid_placement == place)[0]
     best_first = rows[np.argsort(-columns.bid_ecpm_micros[rows], kind="stable")]
     winner = int(columns.winner_row_plus_one[place]) - 1
     bids = [_bid(columns, int(row), known) for row in best_first]
-    story: dict[str, Any] = {"placement_id": placement_id}
+    floor = exactly(asked.floor_micros, columns.currency)
+    story: dict[str, Any] = {"placement_id": asked.placement_id, "floor_per_mille": floor}
     if winner < 0:
         story["sold"] = _outcome(int(columns.no_ad_reason[place]))
     else:
-        price, bid = int(columns.bid_price_micros[winner]), int(columns.bid_micros[winner])
         story["sold"] = "yes"
-        story["price"] = shown(price, columns.currency)
-        story["why_this_price"] = (
-            "the bid itself: first price"
-            if rule is PriceRule.FIRST_PRICE
-            else "its own bid: the runner-up or the floor stood as high"
-            if price == bid
-            else "what it needed to stay ahead of the runner-up plus one step, or the floor"
-        )
-        story["reserved"] = shown(int(columns.bid_reserved_micros[winner]), columns.currency)
+        story["price"] = exactly(int(columns.bid_price_micros[winner]), columns.currency)
+        story["why_this_price"] = _why(columns, winner, asked.floor_micros, rule)
+        story["reserved"] = exactly(int(columns.bid_reserved_micros[winner]), columns.currency)
     story["bids"] = bids
     return story
+
+
+def _why(columns: AuctionColumns, winner: int, floor_micros: int, rule: PriceRule) -> str:
+    """The rule that set the price: what is paid, per thousand impressions, tells the floor from the runner-up."""
+    price, bid = int(columns.bid_price_micros[winner]), int(columns.bid_micros[winner])
+    if rule is PriceRule.FIRST_PRICE:
+        return "first price: its own bid"
+    if price == bid:
+        return "second price plus, capped by its own bid"
+    per_mille = price * int(columns.bid_ecpm_micros[winner]) / bid
+    if abs(per_mille - floor_micros) <= max(0.005 * floor_micros, 1):
+        return "second price plus: nobody else was worth more than the floor"
+    return f"second price plus: the runner-up and one step of {exactly(PRICE_STEP_MICROS, columns.currency)} a thousand"
 
 
 def _bid(columns: AuctionColumns, row: int, known: dict[int, dict[str, str]]) -> dict[str, Any]:
@@ -143,11 +154,13 @@ def _bid(columns: AuctionColumns, row: int, known: dict[int, dict[str, str]]) ->
     else:
         story |= known.get(number, {"line_item": f"number {number}, no longer there"})
     story |= {
-        "bid": shown(int(columns.bid_micros[row]), columns.currency),
-        "click_probability": round(float(columns.bid_click_probability[row]), 6),
-        "worth_per_mille": shown(int(columns.bid_ecpm_micros[row]), columns.currency),
+        "bid": exactly(int(columns.bid_micros[row]), columns.currency),
+        "worth_per_mille": exactly(int(columns.bid_ecpm_micros[row]), columns.currency),
         "outcome": _outcome(int(columns.bid_outcome[row])),
     }
+    if chance := float(columns.bid_click_probability[row]):
+        # Bids that fell before ranking, and outside ones, were never scored.
+        story["click_probability"] = round(chance, 6)
     return story
 
 
@@ -174,7 +187,7 @@ def _notices(log: EventLog, auction_id: str, held_at_ms: int) -> list[dict[str, 
                     "kind": _KINDS.get(notice.kind, str(notice.kind)),
                     "impression_id": notice.impression_id,
                     "verdict": _VERDICTS.get(notice.verdict, str(notice.verdict)),
-                    "billed": shown(notice.billed_micros, notice.currency),
+                    "billed": exactly(notice.billed_micros, notice.currency),
                 }
                 for notice in event.notices
                 if notice.impression_id.startswith(auction_id)

@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 import grpc.aio
@@ -19,7 +18,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
-import exchange
 from accounts.grpc_edge import Caller, Method, handlers_for
 from app.background import Background
 from app.demo_pictures import routes as demo_pictures
@@ -27,7 +25,7 @@ from app.http import HttpServer, http_app
 from app.ports_in_use import check_port_free
 from app.settings import Settings
 from app.status import HaatStatus
-from app.warm_up import warm_up
+from app.warm_up import kernels_are_compiled, warm_up
 from app.wiring import Haat, wire
 from common.errors import BackendUnavailable
 from exchange.campaigns_server import SERVICE as CAMPAIGN_SERVICE
@@ -119,9 +117,8 @@ async def _prepare(haat: Haat) -> None:
             haat.recovered.missing,
             haat.recovered.unreadable,
         )
-    kernels = Path(exchange.__file__).parent / "__pycache__"
-    if not any(kernels.glob("*.nbi")):
-        print("Compiling the auction's kernels; only the first run does this, it takes some seconds …",
+    if not kernels_are_compiled():
+        print("Compiling the auction's kernels; only the first start does this, it takes some seconds …",
               file=sys.stderr, flush=True)  # fmt: skip
     await warm_up(haat)
     _spare_long_pauses()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+import exchange
 from app.wiring import Haat
 from bidders.roster import ROSTER
 from exchange.auction import Auction
@@ -37,6 +40,11 @@ class _Nobody:
 
     def bidder_answered(self, name: str, page_views: int, bids: int, trouble: Refusal) -> None:
         """Not told."""
+
+
+def kernels_are_compiled() -> bool:
+    """Does numba's cache hold the auction's kernels? Without it the first start takes some twenty seconds longer."""
+    return any((Path(exchange.__file__).parent / "__pycache__").glob("*.nbi"))
 
 
 async def warm_up(haat: Haat) -> None:

@@ -53,3 +53,11 @@ def shown(micros: int, currency: str) -> str:
     sign = "-" if micros < 0 else ""
     units, rest = divmod(abs(micros), MICROS)
     return f"{sign}{units:,}.{rest // 10_000:02d} {currency}"
+
+
+def exactly(micros: int, currency: str) -> str:
+    """For people who look closely: `0.003941 EUR`; every micro, and at least two digits behind the point."""
+    sign = "-" if micros < 0 else ""
+    units, rest = divmod(abs(micros), MICROS)
+    digits = f"{rest:06d}".rstrip("0").ljust(2, "0")
+    return f"{sign}{units:,}.{digits} {currency}"
