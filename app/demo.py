@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import shutil
 import signal
 import urllib.request
@@ -129,6 +130,10 @@ async def _replay(stage: Stage, plays_s: float, console: Console, stop: asyncio.
     views = OpenBanditLog(stage.log, seed=stage.seed, shop=shop)
     settings = ReplaySettings(speed=_WEEK_S / plays_s, max_seconds=2 * plays_s, seed=stage.seed)
     tally, scrolled, done = ReplayTally(), Scrolled(), asyncio.Event()
+    # The collector's long walks would show up as latencies of the exchange.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 1_000)
     console.print(f"A week of real page views in {plays_s:.0f} s, with the shop's notices, and shoppers in the feed:")
     with Replaying(console, tally, scrolled) as progress:
         scrolling = asyncio.create_task(scroll(stage.target, stage.keys, scrolled, done, seed=stage.seed))

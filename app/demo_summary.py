@@ -25,6 +25,7 @@ from streams.auction_block import AuctionColumns
 from streams.topics import AUCTIONS, FEED_PAGES, NOTICES
 
 CURRENCY = "EUR"
+_QS = (50, 95, 99)
 
 
 @dataclass(slots=True)
@@ -51,6 +52,7 @@ class Summary:
     scrolled: Scrolled
     logged: Logged
     held: int
+    within_50_ms: float
     evaluation: list[str]
 
     @property
@@ -70,6 +72,7 @@ class Summary:
             "replay": self.tally.as_json(),
             "feed": {name: getattr(self.scrolled, name) for name in Scrolled.__slots__},
             "auctions_held": self.held,
+            "decided_within_50_ms": self.within_50_ms,
             "auctions_in_event_log": logged.auctions,
             "bids_in": logged.bids_in,
             "bids_by_outcome": {str(code): count for code, count in sorted(logged.outcomes.items())},
@@ -85,14 +88,17 @@ def summarise(metrics: str, data_dir: Path, tally: ReplayTally, scrolled: Scroll
         evaluation = summary_lines(load_evaluation(model_folder))
     except ModelRefused as refused:
         evaluation = [f"{refused}. The smoothed rates serve."]
-    return Summary(tally, scrolled, read_log(data_dir), auctions_held(metrics), evaluation)
+    held = _metric(metrics, "haat_page_views_total")
+    timed = _metric(metrics, "haat_auction_seconds_count")
+    within = _metric(metrics, 'haat_auction_seconds_bucket{le="0.05"}') / max(timed, 1)
+    return Summary(tally, scrolled, read_log(data_dir), held, within, evaluation)
 
 
-def auctions_held(metrics: str) -> int:
-    """How many page views the server says it decided."""
+def _metric(metrics: str, name: str) -> int:
+    """The value of one line of /metrics, -1 without it."""
     for line in metrics.splitlines():
-        if line.startswith("haat_page_views_total "):
-            return int(float(line.split()[1]))
+        if line.startswith(f"{name} "):
+            return int(float(line.rsplit(" ", 1)[1]))
     return -1
 
 
@@ -142,7 +148,8 @@ def print_summary(console: Console, summary: Summary) -> None:
         ("without an answer", f"{sum(tally.errors.values()):,}"),
         ("answers kept for the session", f"{tally.kept:,}"),
         ("placements filled", _share(tally.filled, tally.placements)),
-        ("latency p50 / p95 / p99", " / ".join(f"{latency.quantile_ms(q):.1f} ms" for q in (50, 95, 99))),
+        ("latency p50 / p95 / p99, as the shop saw it", " / ".join(f"{latency.quantile_ms(q):.1f} ms" for q in _QS)),
+        ("decided by the server within 50 ms", f"{100 * summary.within_50_ms:.2f} %"),
         (
             "impressions, clicks",
             f"{tally.impressions:,}, {tally.clicks_logged} logged + {tally.clicks_simulated} drawn",
@@ -152,6 +159,8 @@ def print_summary(console: Console, summary: Summary) -> None:
     ):
         facts.add_row(name, value)
     console.print(facts)
+    if tally.pace is not None and not tally.pace.kept:
+        console.print(f"Latencies count from the time of the log; {tally.pace.verdict()}.")
     console.print(
         "Clicks are the log's own where the shown product is the logged one; elsewhere they are drawn from the "
         "smoothed rate of the product and position, and say nothing about people."

@@ -17,9 +17,11 @@ from exchange.answer import Answer
 from exchange.request import PageView
 
 BATCH_LIMIT = 256
-# After a batch of several the server counts as busy for so long; after a single page view, when the next is as close.
+# After a batch of several the server counts as busy for so long.
 BUSY_S = 0.008
-CLOSE_BEHIND_S = 0.00015
+# After a single page view it does when the next comes within this share of the time that it took: somebody who asks
+# again only when he was answered needs longer than that to come back.
+CLOSE_BEHIND = 0.75
 # In a busy server a batch starts when nobody has come for so long, and at the latest after LONGEST_WAIT_S.
 QUIET_S = 0.002
 LONGEST_WAIT_S = 0.016
@@ -42,20 +44,26 @@ class Batcher:
         if len(self._waiting) == 1:
             now_s = monotonic()
             if now_s < self._busy_until_s:
-                loop.call_later(QUIET_S, self._look_again, 1, now_s + LONGEST_WAIT_S)
+                self._wait(1, now_s, now_s + LONGEST_WAIT_S)
             else:
                 loop.call_soon(self._start)
         elif len(self._waiting) == BATCH_LIMIT:
             self._start()
         return future
 
-    def _look_again(self, known: int, latest_s: float) -> None:
+    def _look_again(self, known: int, since_s: float, latest_s: float) -> None:
         """Has anybody come since the last look? Then wait once more."""
-        loop = asyncio.get_running_loop()
-        if len(self._waiting) > known and monotonic() < latest_s:
-            loop.call_later(QUIET_S, self._look_again, len(self._waiting), latest_s)
+        now_s = monotonic()
+        if now_s - since_s < QUIET_S / 2:
+            # Timers run from the start of their turn of the loop, and a long turn makes them fire at once.
+            self._wait(known, since_s, latest_s)
+        elif len(self._waiting) > known and now_s < latest_s:
+            self._wait(len(self._waiting), now_s, latest_s)
         else:
             self._start()
+
+    def _wait(self, known: int, since_s: float, latest_s: float) -> None:
+        asyncio.get_running_loop().call_later(QUIET_S, self._look_again, known, since_s, latest_s)
 
     def _start(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -65,6 +73,7 @@ class Batcher:
             task.add_done_callback(self._running.discard)
 
     async def _hold(self, batch: list[tuple[PageView, asyncio.Future[Answer]]]) -> None:
+        started_s = monotonic()
         try:
             answers = await self._hold_auctions([view for view, _ in batch])
         except Exception as error:
@@ -76,6 +85,5 @@ class Batcher:
         for (_, future), answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
-        # A caller that asks again only when it was answered needs longer than this to come back.
-        busy_s = BUSY_S if len(batch) > 1 else CLOSE_BEHIND_S
-        self._busy_until_s = monotonic() + busy_s
+        now_s = monotonic()
+        self._busy_until_s = now_s + (BUSY_S if len(batch) > 1 else CLOSE_BEHIND * (now_s - started_s))
