@@ -24,7 +24,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     key: int
 
 
-class Kept(msgspec.Struct):
+class Kept(msgspec.Struct, gc=False):
     """An answer with what it holds for and how long; revisions of line items by id, -1 for an outside bid."""
 
     parameters: Parameters
