@@ -161,7 +161,7 @@ async def _sell_out(stage: Stage, after_s: float) -> None:
     """Half-way through, some products are gone: the auctions after that do not show them."""
     await asyncio.sleep(after_s)
     every = max(len(stage.world.products) // _SOLD_OUT, 1)
-    await sell_out(stage.target, stage.keys, stage.world.products[::every])
+    await sell_out(stage.target, stage.keys, stage.world.products[every // 2 :: every])
 
 
 def _start(running: ExitStack, settings: Settings, data_dir: Path, console: Console) -> tuple[str, str, str]:

@@ -108,12 +108,12 @@ def make_world(items: Sequence[Item], *, seed: int, pictures_url: str) -> World:
         product = _product(item, brand, chance, pictures_url)
         products.append(product)
         by_brand.setdefault(brand, []).append(product)
-    advertisers = []
-    for brand, (name, domain) in enumerate(_BRANDS):
-        own = by_brand.get(brand, [])
-        # Each brand's shop also sells a few things of the next one, so that one product has several sellers.
-        others = by_brand.get((brand + 1) % len(_BRANDS), [])[:3]
-        advertisers.append((campaigns.Advertiser(name=name, domain=domain), _campaigns(own, others, chance)))
+    # What every brand's shop sells, so that several brands want to show the same product on a page.
+    bestsellers = [product for product in products if product.product_id.endswith("-0")]
+    advertisers = [
+        (campaigns.Advertiser(name=name, domain=domain), _campaigns(by_brand.get(brand, []), bestsellers, chance))
+        for brand, (name, domain) in enumerate(_BRANDS)
+    ]
     return World(products, advertisers)
 
 
@@ -136,7 +136,7 @@ def _product(item: Item, brand: int, chance: Random, pictures_url: str) -> catal
 
 
 def _campaigns(
-    own: Sequence[catalogue.Product], others: Sequence[catalogue.Product], chance: Random
+    own: Sequence[catalogue.Product], bestsellers: Sequence[catalogue.Product], chance: Random
 ) -> list[PlannedCampaign]:
     """Three campaigns a brand: one for the brand, one by context, one for visitors who looked before."""
     if not own:
@@ -148,7 +148,7 @@ def _campaigns(
         ("in context", campaigns.STRATEGY_CONTEXTUAL, 0.45),
         ("welcome back", campaigns.STRATEGY_RETARGET, 0.35),
     ):
-        total = chance.randrange(20, 160) * MICROS
+        total = chance.randrange(100, 400) * MICROS
         plan = PlannedCampaign(
             campaigns.Campaign(
                 name=f"Autumn, {title}",
@@ -158,13 +158,24 @@ def _campaigns(
             )
         )
         chosen = [product for product in own if chance.random() < share] or [own[0]]
-        if strategy == campaigns.STRATEGY_BRAND_CAMPAIGN:
-            chosen += others
         for product in chosen:
             for _ in range(2 if strategy == campaigns.STRATEGY_BRAND_CAMPAIGN and chance.random() < 0.5 else 1):
                 plan.line_items.append(_line_item(product, strategy, len(plan.line_items), chance))
         plans.append(plan)
+    plans[0].line_items += [_bestseller(product, number, chance) for number, product in enumerate(bestsellers)]
     return plans
+
+
+def _bestseller(product: catalogue.Product, number: int, chance: Random) -> PlannedLineItem:
+    """A line item that outbids most others until its day's money is spent, and leaves the place to the next brand."""
+    line_item = campaigns.LineItem(
+        name=f"{product.name}, bestseller",
+        strategy=campaigns.STRATEGY_BRAND_CAMPAIGN,
+        pricing_model=exchange.PRICING_MODEL_CPM,
+        bid_micros=chance.randrange(150, 420) * 10_000,
+        budget=campaigns.Budget(daily_micros=chance.randrange(15, 40) * 100_000),
+    )
+    return PlannedLineItem(line_item, _creatives(product, number, chance))
 
 
 def _line_item(
@@ -182,11 +193,13 @@ def _line_item(
         targeting=_targeting(section, product, strategy, chance),
     )
     fate = chance.random()
-    if fate < 0.12:
+    if fate < 0.10:
         # A few cents, so that money runs out while people watch.
         line_item.budget.total_micros = chance.randrange(10, 80) * 1_000
-    elif fate < 0.40:
-        line_item.budget.daily_micros = chance.randrange(1, 6) * MICROS
+    elif fate < 0.80:
+        # Small enough that many line items of all brands come to their turn in a week, and several of its units.
+        units = {exchange.PRICING_MODEL_CPM: 0, exchange.PRICING_MODEL_CPC: 4, exchange.PRICING_MODEL_CPA: 2}[pricing]
+        line_item.budget.daily_micros = max(chance.randrange(4, 25) * 100_000, units * line_item.bid_micros)
     if chance.random() < 0.5:
         line_item.frequency_cap.impressions = chance.randrange(1, 6)
         line_item.frequency_cap.window_s = chance.choice((600, 3600, 86_400))

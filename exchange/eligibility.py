@@ -26,6 +26,9 @@ WALK_LIMIT = 4096
 RUNS = 512
 # Finalists of one advertiser for a placement: only one can win, the second is there in case the first is refused.
 PER_ADVERTISER = 2
+# And of one product, for the same reason: otherwise the sellers of one bestseller fill all places of the finalists, and
+# a page of three placements can show it once.
+PER_PRODUCT = 2
 
 # Codes as small indices for counting arrays; index 0 is WON.
 CODES: tuple[int, ...] = tuple(int(code) for code in Refusal)
@@ -169,7 +172,8 @@ def _refusal(book, ad, item, pages, page, available, scratch, block_stamp, now_m
     product = book.ad_product[ad]
     if product >= 0 and book.product_in_stock[product] == 0:
         return _STOCK
-    if available[book.item_account[item]] <= 0 or available[book.item_campaign_account[item]] <= 0:
+    cost = book.ad_cost[ad]
+    if available[book.item_account[item]] < cost or available[book.item_campaign_account[item]] < cost:
         return _BUDGET
     cap = book.item_cap[item]
     if cap > 0:
@@ -275,11 +279,15 @@ def _walk(book, pages, available, scratch, found, now_ms):  # type: ignore[no-un
                 code = _refusal(book, best_ad, item, pages, page, available, scratch, own, now_ms)
                 if code == 0:
                     of_advertiser = 0
+                    of_product = 0
+                    product = book.ad_product[best_ad]
                     for i in range(kept):
                         other = book.ad_item[found.ad[placement, i]]
                         if book.item_advertiser[other] == book.item_advertiser[item]:
                             of_advertiser += 1
-                    if of_advertiser >= PER_ADVERTISER:
+                        if product >= 0 and book.ad_product[found.ad[placement, i]] == product:
+                            of_product += 1
+                    if of_advertiser >= PER_ADVERTISER or of_product >= PER_PRODUCT:
                         code = _LOST
                 if code == 0:
                     found.ad[placement, kept] = best_ad

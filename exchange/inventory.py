@@ -154,6 +154,7 @@ class InventoryCompiler:
         book = OrderBook(
             ad_item=ad_item,
             ad_worth=ad_worth,
+            ad_cost=_least_money(item_bid[ad_item], item_pricing[ad_item], prior[ad_product].max(axis=1)),
             ad_shape=ad_shape,
             ad_category=np.array(
                 [words.blocks.setdefault(c.category, len(words.blocks)) if c.category else -1 for _, c in pairs],
@@ -250,6 +251,15 @@ class InventoryCompiler:
             np.array(terms, dtype=np.int32),
             primary,
         )
+
+
+def _least_money(bids: NDArray[np.int64], pricing: NDArray[np.uint8], rate: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Micros that an impression may cost: exact for CPM, twice what is expected by the prior for CPC and CPA, since the
+    model may see a better chance in a visitor.
+    """
+    per_click = np.ceil(2 * bids * rate)
+    expected = np.where(pricing == PricingModel.CPC, per_click, np.ceil(per_click * CONVERSION_PRIOR))
+    return np.where(pricing == PricingModel.CPM, -(-bids // 1000), np.maximum(expected, 1)).astype(np.int64)
 
 
 def shape_of(creative: CreativeRecord) -> tuple[int, int, int]:

@@ -21,6 +21,8 @@ class OrderBook(NamedTuple):
     # One entry for each standing bid.
     ad_item: NDArray[np.int32]
     ad_worth: NDArray[np.int64]  # static worth per thousand impressions in micros: the order of the walk
+    # What both accounts must hold for the bid to take part; with less it would be refused at clearing, again and again.
+    ad_cost: NDArray[np.int64]
     ad_shape: NDArray[np.int32]
     ad_category: NDArray[np.int32]  # block term of the creative's category, -1 without
     ad_product: NDArray[np.int32]  # row of the product, -1 without

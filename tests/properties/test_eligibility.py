@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.eligibility import FINALISTS, PER_ADVERTISER, eligible
+from exchange.eligibility import FINALISTS, PER_ADVERTISER, PER_PRODUCT, eligible
 from exchange.page_arrays import HoursOfWeek, page_arrays
 from exchange.ports import LineItemRecord
 from exchange.request import PageView
@@ -32,7 +32,14 @@ def line_items(draw: st.DrawFn) -> list[LineItemRecord]:
             "placement": draw(some_of(("a", "b"))),
         }
         shape = draw(st.sampled_from((BANNER, LISTING)))
-        creative = a_creative(number, format=shape[0], width=shape[1], height=shape[2], category=draw(some_category))
+        creative = a_creative(
+            number,
+            format=shape[0],
+            width=shape[1],
+            height=shape[2],
+            category=draw(some_category),
+            product_id=draw(st.sampled_from(("", "product-1", "product-2", f"own-{number}"))),
+        )
         items.append(
             a_line_item(
                 number,
@@ -79,7 +86,10 @@ def by_plain_search(items: list[LineItemRecord], view: PageView, segments: tuple
             matches = all(has[dimension] & set(values) for dimension, values in item.targeting.items())
             blocked = creative.category in placement.blocked_categories
             same = sum(other.advertiser_domain == item.advertiser_domain for other in kept)
-            if fits and matches and not blocked and same < PER_ADVERTISER and len(kept) < FINALISTS:
+            product = creative.product_id
+            seen = sum(other.creatives[0].product_id == product for other in kept) if product else 0
+            fresh = same < PER_ADVERTISER and seen < PER_PRODUCT
+            if fits and matches and not blocked and fresh and len(kept) < FINALISTS:
                 kept.append(item)
         found.append([item.number for item in kept])
     return found

@@ -182,6 +182,20 @@ async def test_an_empty_account_is_passed_over_in_the_walk() -> None:
     assert answer.placements[0].no_ad_reason == Refusal.BUDGET_EXHAUSTED
 
 
+async def test_crumbs_of_a_budget_do_not_keep_others_from_the_finalists() -> None:
+    spent = [a_line_item(number, bid_micros=9_000_000) for number in range(1, 21)]
+    market = Market([*spent, a_line_item(21, bid_micros=1_000_000)])
+    for number in range(1, 21):
+        # One micro less than an impression at the bid costs.
+        market.purse.available[market.purse.rows[number]] = 8_999
+
+    answer = await market.ask_one()
+
+    assert answer.placements[0].ad is not None
+    assert answer.placements[0].ad.line_item_id == "item-21"
+    assert outcomes_of(market) == {Refusal.WON: 1, Refusal.BUDGET_EXHAUSTED: 20}
+
+
 async def test_a_visitor_is_shown_a_line_item_as_often_as_its_cap_allows() -> None:
     item = a_line_item(1, cap_impressions=2, cap_window_s=3600)
     now = 1_700_000_000_000
