@@ -25,6 +25,14 @@ from streams.auction_block import AuctionColumns
 from streams.topics import AUCTIONS, FEED_PAGES, NOTICES
 
 CURRENCY = "EUR"
+# The refusals that the demo's world of advertisers is made to meet, each at least once.
+SHOWN_BY_DEMO = (
+    Refusal.WON, Refusal.INVALID_BID, Refusal.BELOW_FLOOR, Refusal.LOST_TO_HIGHER_BID, Refusal.CREATIVE_PENDING,
+    Refusal.CREATIVE_REFUSED, Refusal.SIZE_NOT_ALLOWED, Refusal.FORMAT_NOT_ALLOWED, Refusal.ADVERTISER_BLOCKED,
+    Refusal.CATEGORY_BLOCKED, Refusal.BUDGET_EXHAUSTED, Refusal.FREQUENCY_CAPPED, Refusal.OUT_OF_SCHEDULE,
+    Refusal.WRONG_CURRENCY, Refusal.BRAND_ON_PAGE, Refusal.PRODUCT_ON_PAGE, Refusal.BIDDER_LATE, Refusal.BIDDER_FAILED,
+    Refusal.NOT_WORTH_BIDDING, Refusal.OUT_OF_STOCK,
+)  # fmt: skip
 _QS = (50, 95, 99)
 
 
@@ -180,7 +188,7 @@ def print_summary(console: Console, summary: Summary) -> None:
     for code, count in sorted(logged.outcomes.items()):
         bids.add_row(MEANINGS.get(Refusal(code), "?"), str(code), f"{count:,}")
     console.print(bids)
-    missing = [code.name for code in Refusal if code not in logged.outcomes]
+    missing = [code.name for code in SHOWN_BY_DEMO if code not in logged.outcomes]
     if missing:
         console.print(f"No bid fell to: {', '.join(missing)}.")
     console.print()

@@ -75,7 +75,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         await _prepare(haat)
         status = HaatStatus(haat, SERVICES)
         http = http_app(status)
-        http.router.routes.extend(demo_pictures())
+        http.router.routes.extend([*demo_pictures(), *haat.routes])
         http_server = HttpServer(
             http, settings.http_host, settings.http_port, tls_cert=settings.tls_cert, tls_key=settings.tls_key
         )

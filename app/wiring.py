@@ -10,6 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Literal, cast
 
+from starlette.routing import BaseRoute
+
 from accounts.keys import CachedApiKeys
 from accounts.tenants import Accounts
 from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tell_outbox
@@ -105,6 +107,8 @@ class Haat:
     serving: str
     model_version: str
     ranker_sentence: str
+    # What the services serve over HTTP, beside the pages about haat itself.
+    routes: list[BaseRoute]
     close: Callable[[], None]
 
 
@@ -270,6 +274,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         serving=ranker.serving if isinstance(ranker, ClickRanker) else "prior",
         model_version=ranker.version,
         ranker_sentence=sentence,
+        routes=[],
         close=close,
     )
 

@@ -17,7 +17,10 @@ class LineItemRecord(msgspec.Struct, frozen=True):
     Numbers are dense positive integers that never change and are never reused; budgets are not here but in
     `BudgetLedger`. `starts_at_ms`/`ends_at_ms` are UTC (0: without end); `hours_of_week` counts from Monday 00:00 in
     `time_zone`. `targeting` maps a dimension (`country device category keyword segment seen_product placement
-    language`) to the values of which one must match.
+    language`) to the values of which one must match. `caps` are `(scope, impressions, window_s)` with scope 1 line
+    item, 2 campaign, 3 advertiser, 4 creative, each by visitor, or by session where `scope` is negative. `deal_ids`
+    are deals under which it may bid; with `deals_only` it bids under no other terms. `seat` is the buyer's seat that
+    publishers allow or block, the advertiser's id where empty.
     """
 
     line_item_id: str
@@ -39,10 +42,20 @@ class LineItemRecord(msgspec.Struct, frozen=True):
     time_zone: str
     creatives: tuple[CreativeRecord, ...]
     revision: int
+    caps: tuple[tuple[int, int, int], ...] = ()
+    deal_ids: tuple[str, ...] = ()
+    deals_only: bool = False
+    seat: str = ""
+    advertiser_number: int = 0
 
 
 class CreativeRecord(msgspec.Struct, frozen=True):
-    """One creative; `review_state` as haat.campaigns.v1.ReviewState (1 pending, 2 approved, 3 refused)."""
+    """One creative; `review_state` as haat.campaigns.v1.ReviewState (1 pending, 2 approved, 3 refused).
+
+    `attributes` are of AdCOM's list of creative attributes; `language` is ISO 639-1 or empty; `app_bundle` is the app
+    that is advertised; `mime` and `protocol` are those of a video, `skippable` whether it may be skipped. `body`,
+    `call_to_action` and `icon_url` are what a native ad shows beside its title and its image.
+    """
 
     creative_id: str
     number: int
@@ -57,6 +70,15 @@ class CreativeRecord(msgspec.Struct, frozen=True):
     product_id: str
     category: str
     review_state: int
+    attributes: tuple[int, ...] = ()
+    language: str = ""
+    app_bundle: str = ""
+    mime: str = "video/mp4"
+    protocol: int = 0
+    skippable: bool = False
+    body: str = ""
+    call_to_action: str = ""
+    icon_url: str = ""
 
 
 class LineItemSource(Protocol):

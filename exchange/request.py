@@ -13,13 +13,20 @@ class Format(IntEnum):
     BANNER = 1
     PRODUCT_LISTING = 2
     VIDEO = 3
+    NATIVE = 4
 
 
 class PriceRule(IntEnum):
-    """How the price is found; OpenRTB 2.6 §3.2.1 `at`."""
+    """How the price is found; OpenRTB 2.6 §3.2.1 `at`, which leaves 500 and above to the exchange."""
 
     FIRST_PRICE = 1
     SECOND_PRICE = 2
+    # The price a deal was agreed at (§3.2.12); for deals alone.
+    AGREED_PRICE = 3
+    # Generalised second price, by worth to the shop: each placement pays what it takes to keep its rank.
+    QUALITY_WEIGHTED_GSP = 501
+    # Vickrey-Clarke-Groves over the page: each winner pays what its presence costs the others.
+    VCG = 502
 
 
 class PricingModel(IntEnum):
@@ -30,11 +37,68 @@ class PricingModel(IntEnum):
     CPA = 3
 
 
+class Deal(msgspec.Struct, frozen=True, gc=False):
+    """Terms under which a placement may be sold to some buyers; OpenRTB 2.6 §3.2.12.
+
+    `floor_micros` is per thousand impressions in the auction's currency and replaces the placement's floor; with
+    AGREED_PRICE it is the price. Empty `seats` and `advertiser_domains` keep nobody out. `guaranteed` deals come before
+    all others.
+    """
+
+    deal_id: str
+    floor_micros: int = 0
+    price_rule: int = 0  # 0: as the auction
+    seats: tuple[str, ...] = ()
+    advertiser_domains: tuple[str, ...] = ()
+    guaranteed: bool = False
+
+
+class FlexSize(msgspec.Struct, frozen=True, gc=False):
+    """Any size of this ratio that is at least so wide; OpenRTB 2.6 §3.2.10."""
+
+    width_ratio: int
+    height_ratio: int
+    least_width: int
+
+
+class VideoTerms(msgspec.Struct, frozen=True, gc=False):
+    """What a video placement takes; OpenRTB 2.6 §3.2.7. Durations in seconds, 0 is no limit.
+
+    With `required_durations_s` one of them must be met exactly. A pod (§7.6) has `pod_id`; `pod_duration_s` and
+    `pod_ads` make it dynamic: that many ads at most within that time; `slot_in_pod` is 1 first, -1 last, 2 either.
+    """
+
+    mimes: tuple[str, ...] = ()
+    least_duration_s: int = 0
+    most_duration_s: int = 0
+    required_durations_s: tuple[int, ...] = ()
+    protocols: tuple[int, ...] = ()
+    skippable: int = -1  # -1 unknown, 0 must not be, 1 may be
+    pod_id: str = ""
+    pod_duration_s: int = 0
+    pod_ads: int = 0
+    slot_in_pod: int = 0
+    least_cpm_per_second_micros: int = 0
+
+
+class NativeTerms(msgspec.Struct, frozen=True, gc=False):
+    """What a native placement shows; OpenRTB Native 1.2 §4. `wire` is the request as it came.
+
+    `assets` are `(id, kind, type, required, limit, width, height)`: kind is "title", "img", "video" or "data", type as
+    in the standard's lists, limit the title's or the data's length, width and height the least size of an image.
+    """
+
+    assets: tuple[tuple[int, str, int, bool, int, int, int], ...] = ()
+    wire: bytes = b""
+
+
 class Placement(msgspec.Struct, frozen=True, gc=False):
     """One place on the page.
 
-    `shapes` are `(format, width, height)` with 0 × 0 for a product listing; `floor_micros` is per thousand
-    impressions; `position` counts from 1, 0 is unknown.
+    `shapes` are `(format, width, height)` with 0 × 0 for a product listing and a native ad; `floor_micros` is per
+    thousand impressions in the auction's currency; `position` counts from 1, 0 is unknown. `blocked_attributes` are
+    of AdCOM's list of creative attributes. `for_sale_s` is how long a won impression may be waited for (`exp`), 0: as
+    the exchange has it.
     """
 
     placement_id: str
@@ -43,12 +107,23 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
     blocked_categories: tuple[str, ...] = ()
     blocked_advertisers: tuple[str, ...] = ()
     position: int = 0
+    blocked_attributes: tuple[int, ...] = ()
+    blocked_apps: tuple[str, ...] = ()
+    secure: bool = False
+    flex_sizes: tuple[FlexSize, ...] = ()
+    video: VideoTerms | None = None
+    native: NativeTerms | None = None
+    deals: tuple[Deal, ...] = ()
+    private_auction: bool = False
+    for_sale_s: int = 0
 
 
 class PageView(msgspec.Struct, frozen=True, gc=False):
     """One page view, read and checked.
 
-    `affinities` are `(product_id, weight)`; `permissions` are bits of common.consent.Permission.
+    `affinities` are `(product_id, weight)`; `permissions` are bits of common.consent.Permission. `publisher_id` is the
+    tenant that sells. A `test` is decided and never billed. Allowed lists are empty when all are allowed. `openrtb` is
+    the OpenRTB 2.6 request in JSON that this was read from, for bidders that speak it; empty for page views of our own.
     """
 
     request_id: str
@@ -70,3 +145,10 @@ class PageView(msgspec.Struct, frozen=True, gc=False):
     viewed_at_ms: int
     # The request as it goes into the event log: without the visitor where consent does not cover remembering.
     wire: bytes = b""
+    publisher_id: str = ""
+    test: bool = False
+    allowed_seats: tuple[str, ...] = ()
+    blocked_seats: tuple[str, ...] = ()
+    allowed_languages: tuple[str, ...] = ()
+    allowed_categories: tuple[str, ...] = ()
+    openrtb: bytes = b""
