@@ -36,6 +36,7 @@ class Background:
             ("bringing the log to disk", 0.5, lambda: in_thread(haat.log.sync)),
             ("bringing profiles to disk", 1.0, lambda: in_thread(haat.profile_store.sync)),
             ("looking for new API keys", 1.0, lambda: in_thread(haat.keys.refresh)),
+            ("looking for a new vendor list", 30.0, lambda: in_thread(haat.consent.refresh)),
             ("dropping what is too old", 3600.0, lambda: in_thread(self._forget_what_is_too_old)),
         )
         self._tasks = [asyncio.create_task(_again(name, every_s, job)) for name, every_s, job in jobs]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.consent_commands import consent
 from app.exit_codes import exit_code_of
 from common.errors import FieldError, InvalidInput
 
@@ -39,6 +40,7 @@ haat.add_typer(auction, name="auction")
 haat.add_typer(feed, name="feed")
 haat.add_typer(config, name="config")
 haat.add_typer(key, name="key")
+haat.add_typer(consent, name="consent")
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings; else HAAT_CONFIG, ./haat.toml.")

@@ -88,6 +88,25 @@ class Settings:
     ] = 0.05
     log_map_gib: Annotated[int, Is(values.whole(1, 16_384), "most that the event log may grow to, in GiB")] = 64
     drain_s: Annotated[int, Is(values.seconds(0, 300), "how long calls under way may take after SIGTERM")] = 10
+    tcf_vendor_id: Annotated[
+        int,
+        Is(
+            values.whole(0, 65_535),
+            "this exchange's number in the Global Vendor List; 0: none, TC strings grant nothing",
+        ),
+    ] = 0
+    vendor_list: Annotated[
+        Path | None,
+        Is(values.optional_file, "Global Vendor List (JSON) for legitimate interests, read again when it changes"),
+    ] = None
+    gdpr_where_unknown: Annotated[
+        str,
+        Is(values.choice("applies", "does_not"), "GDPR where a request names neither it nor a country"),
+    ] = "applies"
+    consent_elsewhere: Annotated[
+        str,
+        Is(values.choice("refused", "granted"), "consent of a visitor who said nothing, outside of GDPR and the US"),
+    ] = "refused"
     outside_bidders: Annotated[
         tuple[OutsideBidder, ...],
         Is(values.outside_bidders, "bidders behind gRPC: name=host:port[,CURRENCY[,TIMEOUT]], several with ;"),

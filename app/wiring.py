@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from accounts.keys import CachedApiKeys
 from accounts.tenants import Accounts
 from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tell_outbox
+from app.consent import FollowedPolicy
 from app.metrics import AuctionMetrics
 from app.settings import Settings
 from app.version import version
@@ -109,6 +110,7 @@ class Haat:
     ranker_sentence: str
     # What the services serve over HTTP, beside the pages about haat itself.
     routes: list[BaseRoute]
+    consent: FollowedPolicy
     close: Callable[[], None]
 
 
@@ -275,6 +277,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         model_version=ranker.version,
         ranker_sentence=sentence,
         routes=[],
+        consent=FollowedPolicy(settings),
         close=close,
     )
 

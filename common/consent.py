@@ -27,6 +27,14 @@ class Permission(IntFlag):
     PERSONALISE_CONTENT = 4
     # Hand the visitor id to outside bidders.
     SHARE = 8
+    # Add what is seen of the visitor to an ad profile.
+    BUILD_PROFILE = 16
+    # Measure ads and attribute conversions by the visitor.
+    MEASURE = 32
+    # Train models from what the visitor did.
+    TRAIN = 64
+    # Use a place more exact than two decimals of a degree.
+    PRECISE_LOCATION = 128
 
 
 _PURPOSE_GRANTS = {
