@@ -31,6 +31,7 @@ from app.printing import print_json
 from app.settings import Settings
 from app.train_commands import logs_dir
 from app.warm_up import kernels_are_compiled
+from common.clock import SystemClock
 from common.errors import Conflict
 from loadgen.readers.open_bandit import SECTIONS, OpenBanditLog, ShopPage
 from loadgen.replay import ReplaySettings, replay
@@ -68,12 +69,14 @@ class Stage:
     log: Path
     rates: PriorRates
     seed: int
+    begun_at_ms: int
 
 
 def run_demo(settings: Settings, *, for_s: float | None, seed: int, as_json: bool) -> None:
     """The whole demo. With `for_s` the replay ends after about that long and so does the demo; else it goes on serving
     until Ctrl-C. Ctrl-C during the replay ends it early and it is summed up; a second one ends the demo.
     """
+    begun_at_ms = SystemClock().now_ms()
     console = Console(stderr=as_json)
     for host, port, what in (
         (settings.grpc_host, settings.grpc_port, "gRPC"),
@@ -90,7 +93,7 @@ def run_demo(settings: Settings, *, for_s: float | None, seed: int, as_json: boo
         bidder, grpc_address, http_address = _start(running, settings, data_dir, console)  # 3
         world = _world(http_address, log, seed)
         posts = make_posts(world.products, seed=seed)
-        stage = Stage(grpc_address, http_address, keys, world, posts, log, _rates(settings), seed)
+        stage = Stage(grpc_address, http_address, keys, world, posts, log, _rates(settings), seed, begun_at_ms)
         asyncio.run(_play(stage, settings, data_dir, console, for_s=for_s, as_json=as_json, bidder=bidder))
     console.print(f"Stopped. Campaigns, budgets, posts and events are in {data_dir}.")
 
@@ -113,7 +116,8 @@ async def _play(
         plays_s = max(for_s - _AROUND_S, _LEAST_S) if for_s is not None else _PLAYS_S
         tally, scrolled = await _replay(stage, plays_s, console, stop)  # 5
         metrics = await asyncio.to_thread(_metrics, stage.http_address)
-        summary = summarise(metrics, data_dir, tally, scrolled, settings.models_dir / "click")  # 6
+        model = settings.models_dir / "click"
+        summary = summarise(metrics, data_dir, tally, scrolled, model, stage.begun_at_ms)  # 6
         if as_json:
             print_json(summary.as_json())
         else:

@@ -47,6 +47,7 @@ class Logged:
     bids_in: int = 0
     outcomes: Counter[int] = field(default_factory=Counter)
     last_auction_id: str = ""
+    first_held_at_ms: int = 0
     billed_micros: int = 0
     notices: int = 0
     feed_pages: int = 0
@@ -62,6 +63,8 @@ class Summary:
     held: int
     within_50_ms: float
     evaluation: list[str]
+    # From the command to the first auction.
+    first_auction_after_s: float
 
     @property
     def last_auction_id(self) -> str:
@@ -79,6 +82,7 @@ class Summary:
         return {
             "replay": self.tally.as_json(),
             "feed": {name: getattr(self.scrolled, name) for name in Scrolled.__slots__},
+            "first_auction_after_s": self.first_auction_after_s,
             "auctions_held": self.held,
             "decided_within_50_ms": self.within_50_ms,
             "auctions_in_event_log": logged.auctions,
@@ -90,7 +94,9 @@ class Summary:
         }
 
 
-def summarise(metrics: str, data_dir: Path, tally: ReplayTally, scrolled: Scrolled, model_folder: Path) -> Summary:
+def summarise(
+    metrics: str, data_dir: Path, tally: ReplayTally, scrolled: Scrolled, model_folder: Path, begun_at_ms: int
+) -> Summary:
     """Put together what was seen outside and what stands in the log; `metrics` is the text of /metrics."""
     try:
         evaluation = summary_lines(load_evaluation(model_folder))
@@ -99,7 +105,9 @@ def summarise(metrics: str, data_dir: Path, tally: ReplayTally, scrolled: Scroll
     held = _metric(metrics, "haat_page_views_total")
     timed = _metric(metrics, "haat_auction_seconds_count")
     within = _metric(metrics, 'haat_auction_seconds_bucket{le="0.05"}') / max(timed, 1)
-    return Summary(tally, scrolled, read_log(data_dir), held, within, evaluation)
+    logged = read_log(data_dir)
+    first_after_s = max(logged.first_held_at_ms - begun_at_ms, 0) / 1000
+    return Summary(tally, scrolled, logged, held, within, evaluation, first_after_s)
 
 
 def _metric(metrics: str, name: str) -> int:
@@ -126,6 +134,7 @@ def read_log(data_dir: Path) -> Logged:
 def _count(logged: Logged, event: object) -> None:
     if isinstance(event, AuctionColumns):
         logged.batches += 1
+        logged.first_held_at_ms = logged.first_held_at_ms or event.held_at_ms
         logged.auctions += len(event.auction_id_high)
         logged.placements += len(event.winner_row_plus_one)
         logged.sold += int(np.count_nonzero(event.winner_row_plus_one))
@@ -152,6 +161,7 @@ def print_summary(console: Console, summary: Summary) -> None:
     facts.show_header = False
     billed = sum(tally.spend_micros.values())
     for name, value in (
+        ("from the command to the first auction", f"{summary.first_auction_after_s:.1f} s"),
         ("page views", f"{tally.page_views:,} in {tally.seconds:.1f} s"),
         ("without an answer", f"{sum(tally.errors.values()):,}"),
         ("answers kept for the session", f"{tally.kept:,}"),
