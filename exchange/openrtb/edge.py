@@ -36,7 +36,7 @@ _ALLOWED_HEADERS: Final = "content-type, content-encoding, x-openrtb-version, x-
 _log = logging.getLogger(__name__)
 
 
-class UnsupportedMedia(Exception):  # noqa: N818  # told as HTTP 415
+class UnsupportedMedia(Exception):  # told as HTTP 415
     """The body is in a format that is not taken; says which are."""
 
 
