@@ -32,7 +32,7 @@ _SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-# Probes and a few people: more connections than this at once are a mistake or an attack, and get 503.
+# Probes and a few people, where nothing else was said: what comes beyond these gets 503.
 _MOST_CONNECTIONS = 256
 
 
@@ -101,7 +101,14 @@ class HttpServer:
     """uvicorn in the running loop, without signal handlers, access log or exits of its own."""
 
     def __init__(
-        self, app: ASGIApp, host: str, port: int, *, tls_cert: Path | None = None, tls_key: Path | None = None
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        *,
+        tls_cert: Path | None = None,
+        tls_key: Path | None = None,
+        most_connections: int = _MOST_CONNECTIONS,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -112,7 +119,7 @@ class HttpServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_MOST_CONNECTIONS,
+            limit_concurrency=most_connections,
             timeout_graceful_shutdown=2,
             ssl_certfile=tls_cert,
             ssl_keyfile=tls_key,

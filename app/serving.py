@@ -29,13 +29,14 @@ from app.warm_up import kernels_are_compiled, warm_up
 from app.wiring import Haat, wire
 from common.errors import BackendUnavailable
 from exchange.campaigns_server import SERVICE as CAMPAIGN_SERVICE
+from exchange.openrtb.grpc_edge import SERVICE as OPENRTB_SERVICE
 from exchange.server import SERVICE as AUCTION_SERVICE
 from feed.server import SERVICE_NAME as FEED_SERVICE
 from protos import catalogue_pb2
 from streams.server import MAX_REQUEST_BYTES as CATALOGUE_MAX_BYTES
 from streams.server import SERVICE_NAME as CATALOGUE_SERVICE
 
-SERVICES = (AUCTION_SERVICE, CAMPAIGN_SERVICE, CATALOGUE_SERVICE, FEED_SERVICE)
+SERVICES = (AUCTION_SERVICE, CAMPAIGN_SERVICE, CATALOGUE_SERVICE, FEED_SERVICE, OPENRTB_SERVICE)
 # Beyond what we refuse ourselves, with the field's name, gRPC cuts a message off without reading it.
 _HARD_LIMIT_FACTOR = 4
 
@@ -77,8 +78,9 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         http = http_app(status)
         http.router.routes.extend([*demo_pictures(), *haat.routes])
         http_server = HttpServer(
-            http, settings.http_host, settings.http_port, tls_cert=settings.tls_cert, tls_key=settings.tls_key
-        )
+            http, settings.http_host, settings.http_port, tls_cert=settings.tls_cert, tls_key=settings.tls_key,
+            most_connections=settings.http_connections,
+        )  # fmt: skip
         server, port, beat = _grpc_server(haat)
         background = Background(haat)
         await server.start()
@@ -149,6 +151,7 @@ def _grpc_server(haat: Haat) -> tuple[grpc.aio.Server, int, health.HealthService
         haat.campaign_server.handler(),
         _catalogue_handlers(haat),
         haat.feed_server.handlers(haat.keys),
+        haat.openrtb_calls.handlers(),
     )
     server.add_generic_rpc_handlers(handlers)
     beat = health.HealthServicer()

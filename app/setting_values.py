@@ -14,6 +14,7 @@ import msgspec
 
 from app.durations import duration_ms
 from common import money
+from exchange.openrtb.publishers import ANY_ORIGIN, Publisher
 
 T = TypeVar("T")
 Reader = Callable[[object], T]
@@ -21,6 +22,10 @@ Reader = Callable[[object], T]
 _WHOLE = re.compile(r"[+-]?\d{1,19}")
 _DECIMAL = re.compile(r"\d{1,9}(\.\d{1,9})?")
 _BIDDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_PUBLISHER = re.compile(r"[\x21-\x3a\x3c\x3e-\x7e]{1,64}")
+_TENANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]{1,253}(:\d{1,5})?")
+_DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}")
 _TARGET = re.compile(r"(unix:\S{1,100}|\[[0-9A-Fa-f:.]{2,45}\]:\d{1,5}|[A-Za-z0-9._-]{1,253}:\d{1,5})")
 
 
@@ -185,3 +190,46 @@ def _bidder_of_table(table: object) -> OutsideBidder:
         currency=currency(code) if code else "",
         timeout_ms=milliseconds(0, 10_000)(table.get("timeout_ms") or 0),
     )
+
+
+def domain(raw: object) -> str:
+    """A domain in lower case, or nothing when empty."""
+    if not isinstance(raw, str) or (raw.strip() and not _DOMAIN.fullmatch(raw.strip().lower())):
+        raise ValueError("give a domain, such as ads.shop.example, or nothing")
+    return raw.strip().lower()
+
+
+def openrtb_publishers(raw: object) -> tuple[Publisher, ...]:
+    """Publishers from tables of the TOML file, or from text `id=tenant,origin[,origin]`, several with `;`."""
+    if isinstance(raw, str):
+        raw = [_publisher_table(entry) for entry in raw.split(";") if entry.strip()]
+    if not isinstance(raw, (list, tuple)) or len(raw) > 10_000:
+        raise ValueError("give a list of at most 10,000 tables with publisher, tenant, origins")
+    found = tuple(_publisher_of(table) for table in raw)
+    if len({publisher.publisher_id for publisher in found}) != len(found):
+        raise ValueError("give each publisher once")
+    return found
+
+
+def _publisher_table(text: str) -> dict[str, object]:
+    publisher_id, has_tenant, rest = text.strip().partition("=")
+    tenant, *origins = (part.strip() for part in rest.split(","))
+    if not has_tenant:
+        raise ValueError("write id=tenant,origin, such as shop=0192…,https://shop.example")
+    return {"publisher": publisher_id.strip(), "tenant": tenant, "origins": origins}
+
+
+def _publisher_of(table: object) -> Publisher:
+    if not isinstance(table, Mapping) or set(table) != {"publisher", "tenant", "origins"}:
+        raise ValueError("give each publisher a table with publisher, tenant, origins")
+    publisher_id, tenant, origins = table["publisher"], table["tenant"], table["origins"]
+    if not isinstance(publisher_id, str) or not _PUBLISHER.fullmatch(publisher_id):
+        raise ValueError("give each publisher its id in requests: 1 to 64 visible characters without ; and =")
+    if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
+        raise ValueError(f"give publisher {publisher_id} its tenant's id, as `haat key add` shows it")
+    if not isinstance(origins, (list, tuple)) or not 0 < len(origins) <= 100:
+        raise ValueError(f"give publisher {publisher_id} 1 to 100 origins, or * for apps, which have none")
+    for origin in origins:
+        if not isinstance(origin, str) or not (origin == ANY_ORIGIN or _ORIGIN.fullmatch(origin)):
+            raise ValueError(f"give origins such as https://shop.example, without a path; publisher {publisher_id}")
+    return Publisher(publisher_id, tenant, tuple(origins))

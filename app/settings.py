@@ -18,6 +18,7 @@ import msgspec
 from app import setting_values as values
 from app.setting_values import OutsideBidder, Reader
 from common.errors import FieldError, InvalidInput
+from exchange.openrtb.publishers import Publisher
 
 PREFIX = "HAAT_"
 CONFIG_FILE = "haat.toml"
@@ -111,6 +112,28 @@ class Settings:
         tuple[OutsideBidder, ...],
         Is(values.outside_bidders, "bidders behind gRPC: name=host:port[,CURRENCY[,TIMEOUT]], several with ;"),
     ] = ()
+    http_connections: Annotated[
+        int, Is(values.whole(16, 65_536), "most HTTP connections at once; what comes beyond them gets 503")
+    ] = 4096
+    openrtb_publishers: Annotated[
+        tuple[Publisher, ...],
+        Is(
+            values.openrtb_publishers,
+            "publishers whose pages may ask without a key: id=tenant,origin[,origin], several with ;",
+        ),
+    ] = ()
+    openrtb_max_bytes: Annotated[
+        int, Is(values.whole(1024, 64 << 20), "largest OpenRTB request that is taken, packed and unpacked, in bytes")
+    ] = 256 << 10
+    openrtb_network_ms: Annotated[
+        int, Is(values.milliseconds(0, 1_000), "what the way there and back takes of an OpenRTB request's tmax, in ms")
+    ] = 10
+    seller_domain: Annotated[
+        str,
+        Is(
+            values.domain, "domain of this exchange's sellers.json; it stands in supply chains. Empty: no link is added"
+        ),
+    ] = ""
     tls_cert: Annotated[
         Path | None, Is(values.optional_file, "PEM file of the server's certificate; empty: no TLS")
     ] = None
@@ -283,6 +306,8 @@ def _shown(value: object, *, secret: bool) -> str:
         return ""
     if isinstance(value, tuple) and all(isinstance(entry, OutsideBidder) for entry in value):
         return ";".join(f"{entry.name}={entry.target},{entry.currency},{entry.timeout_ms}ms" for entry in value)
+    if isinstance(value, tuple) and all(isinstance(entry, Publisher) for entry in value):
+        value = ";".join(f"{entry.publisher_id}={','.join((entry.tenant_id, *entry.origins))}" for entry in value)
     text = str(value)
     # What is shown may come from outside: no control characters, no page-long values.
     return text[:200] if text.isprintable() else repr(text[:200])

@@ -34,6 +34,7 @@ from bidders.remote import RemoteBidder
 from bidders.roster import ROSTER
 from common.clock import Clock, SystemClock
 from exchange.auction import Auction
+from exchange.batching import Batcher
 from exchange.budgets import BudgetBook
 from exchange.campaigns import Campaigns
 from exchange.campaigns_server import CampaignServer
@@ -41,12 +42,18 @@ from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
 from exchange.notices import Notices
+from exchange.openrtb.auctions import OpenRtbAuctions
+from exchange.openrtb.edge import OpenRtbEdge
+from exchange.openrtb.grpc_edge import OpenRtbCalls
+from exchange.openrtb.publishers import Publishers
+from exchange.openrtb.to_page_view import Terms as OpenRtbTerms
 from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
 from exchange.recovery import Recovered, recover
 from exchange.server import AuctionCalls
 from exchange.session_answers import SessionAnswers
 from exchange.spend import SpendProjector
 from exchange.statistics import Statistics
+from exchange.supply_chain import OurNode
 from feed import engagement
 from feed.ad_slots import AdSlots
 from feed.cursor import Cursors
@@ -101,6 +108,7 @@ class Haat:
     outside: list[RemoteBidder]
     auction: Auction
     auction_calls: AuctionCalls
+    openrtb_calls: OpenRtbCalls
     feed_server: FeedServer
     metrics: AuctionMetrics
     ranker: Ranker
@@ -207,6 +215,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         currency=settings.currency,
         engagement_value_micros=settings.engagement_value_micros,
     )
+    # Single page views that come together are one batch, whichever way they come.
+    batcher = Batcher(auction.hold_auctions)
     auction_calls = AuctionCalls(
         hold_auctions=auction.hold_auctions,
         take_notices=counted_notices.take,
@@ -216,6 +226,23 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         tmax_ms=settings.tmax_ms,
         max_batch=settings.max_batch,
         max_message_bytes=settings.max_message_bytes,
+        batcher=batcher,
+    )
+    consent = FollowedPolicy(settings)
+    openrtb = OpenRtbAuctions(
+        hold_auction=batcher.submit,
+        clock=clock,
+        terms=OpenRtbTerms(
+            currency=settings.currency,
+            tmax_ms=settings.tmax_ms,
+            network_ms=settings.openrtb_network_ms,
+            node=OurNode(settings.seller_domain) if settings.seller_domain else None,
+            passes_on=bool(outside),
+        ),
+        consent=lambda signals: int(consent.verdict(signals).permissions),
+    )
+    openrtb_edge = OpenRtbEdge(
+        openrtb, Publishers(keys, settings.openrtb_publishers), max_bytes=settings.openrtb_max_bytes
     )
 
     campaigns = Campaigns(store=SqlCampaignStore(engine), clock=clock, currency=settings.currency, spent=ledger)
@@ -270,14 +297,15 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         outside=outside,
         auction=auction,
         auction_calls=auction_calls,
+        openrtb_calls=OpenRtbCalls(openrtb, keys, max_bytes=settings.openrtb_max_bytes),
         feed_server=feed_server,
         metrics=metrics,
         ranker=ranker,
         serving=ranker.serving if isinstance(ranker, ClickRanker) else "prior",
         model_version=ranker.version,
         ranker_sentence=sentence,
-        routes=[],
-        consent=FollowedPolicy(settings),
+        routes=[*openrtb_edge.routes()],
+        consent=consent,
         close=close,
     )
 

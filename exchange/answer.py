@@ -8,13 +8,19 @@ from exchange.creatives import AdFacts
 
 
 class Ad(msgspec.Struct, frozen=True, gc=False):
-    """An ad that won; `price_micros` is per unit of the facts' pricing model, `markup` names the impression."""
+    """An ad that won; `price_micros` is per unit of the facts' pricing model, `markup` names the impression.
+
+    `worth_micros` is the price as it compares: per thousand impressions, whatever the pricing model. `deal_id` names the
+    deal it was sold under.
+    """
 
     impression_id: str
     facts: AdFacts
     markup: str
     price_micros: int
     bidder: str
+    worth_micros: int = 0
+    deal_id: str = ""
 
     @property
     def line_item_id(self) -> str:

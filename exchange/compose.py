@@ -12,6 +12,7 @@ from exchange.answer import Ad, Answer, PlacementAnswer
 from exchange.creatives import outside_facts, with_impression
 from exchange.holds import WonBatch
 from exchange.record import Held
+from exchange.request import PricingModel
 
 _REMEMBER = int(Permission.REMEMBER)
 
@@ -31,6 +32,7 @@ def compose(
     ad_of = rows.ad[held.winners].tolist() if len(rows.ad) else winner
     price_of = rows.bids.price_micros[held.winners].tolist() if len(rows.ad) else winner
     bidder_of = rows.bidder[held.winners].tolist() if len(rows.ad) else winner
+    worth_of = _worth(held).tolist() if len(rows.ad) else winner
     answers = []
     at = 0
     for view, auction_id in zip(held.views, auction_ids, strict=True):
@@ -42,11 +44,22 @@ def compose(
                 row = ad_of[at]
                 facts = ads[row] if row >= 0 else outside_facts(rows.outside[-1 - row].bid)
                 markup = with_impression(facts.markup, impression_id)
-                ad = Ad(impression_id, facts, markup, price_of[at], bidders[bidder_of[at]])
+                ad = Ad(impression_id, facts, markup, price_of[at], bidders[bidder_of[at]], worth_of[at])
             placements.append(PlacementAnswer(placement.placement_id, ad, reasons[at]))
             at += 1
         answers.append(Answer(auction_id, view.request_id, tuple(placements)))
     return answers
+
+
+def _worth(held: Held) -> NDArray[np.int64]:
+    """What each winner's price comes to per thousand impressions, rounded down: its eCPM by the part of its bid that it
+    pays. Without meaning where nobody won.
+    """
+    bids, won = held.rows.bids, held.winners
+    ecpm, bid, price = bids.ecpm_micros[won], np.maximum(bids.bid_micros[won], 1), bids.price_micros[won]
+    # In floats, as the product of two amounts may leave 64 bits; a price of its whole bid is exact.
+    share = np.floor(ecpm * (price / bid)).astype(np.int64)
+    return np.where(bids.pricing[won] == PricingModel.CPM, price, np.minimum(share, ecpm))
 
 
 def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str], currency: str) -> WonBatch:

@@ -48,6 +48,7 @@ class AuctionCalls:
         tmax_ms: int,
         max_batch: int,
         max_message_bytes: int,
+        batcher: Batcher | None = None,
     ) -> None:
         self._hold_auctions = hold_auctions
         self._take_notices = take_notices
@@ -57,7 +58,7 @@ class AuctionCalls:
         self._max_message_bytes = max_message_bytes
         self._reader = PageViewReader(currency=currency, tmax_ms=tmax_ms)
         self._writer = AnswerWriter(currency)
-        self._batcher = Batcher(hold_auctions)
+        self._batcher = batcher if batcher is not None else Batcher(hold_auctions)
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """To be added to a grpc.aio server. Requests come as bytes, so malformed ones are INVALID_ARGUMENT."""

@@ -11,9 +11,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from common.countries import alpha_2
 from common.money import ABSURD_PRICE_MICROS, MICROS, is_currency
 from loadgen.readers.consent_string import granted_purposes
-from loadgen.readers.countries import alpha_2
 from loadgen.readers.fields import (
     ALL_PURPOSES,
     MAX_BLOCKED,

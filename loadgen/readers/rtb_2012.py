@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from loadgen.readers.countries import alpha_2
+from common.countries import alpha_2
 from loadgen.readers.fields import (
     ALL_PURPOSES,
     MAX_BLOCKED,

@@ -1,0 +1,52 @@
+"""What is a price of a request in whole micros of the auction's currency? Floors round up, so none is undercut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
+from typing import Any, Final, Protocol
+
+from common.money import MICROS
+
+# OpenRTB 2.6 §3.2.4 and §3.2.12: the currency of a floor that names none; a deal does not inherit its impression's.
+DEFAULT_CURRENCY: Final = "USD"
+
+
+class Rates(Protocol):
+    """What one currency is worth in another."""
+
+    def convert(self, micros: int, source: str, target: str, *, up: bool) -> int | None:
+        """`micros` of `source` in whole micros of `target`, rounded up or down; None when there is no rate."""
+
+
+class OneCurrency:
+    """Rates of an exchange that knows none: a currency is worth itself."""
+
+    def convert(self, micros: int, source: str, target: str, *, up: bool) -> int | None:
+        """The same amount in the same currency."""
+        return micros if source == target else None
+
+
+@lru_cache(maxsize=8_192)
+def micros_up(price: float) -> int:
+    """A price as whole micros, rounded up; what is written in up to six decimals is exact."""
+    return int((Decimal(repr(price)) * MICROS).to_integral_value(ROUND_CEILING))
+
+
+def floor_micros(held: Mapping[str, Any], rates: Rates, currency: str) -> int | None:
+    """The `bidfloor` of an impression, a deal or a duration in micros of `currency`; None when there is no rate."""
+    price = held.get("bidfloor")
+    if not price:
+        return 0
+    return rates.convert(micros_up(price), held.get("bidfloorcur", DEFAULT_CURRENCY), currency, up=True)
+
+
+def highest(floors: Iterable[int | None]) -> int | None:
+    """The strictest of several floors; None when one of them cannot be told in the auction's currency."""
+    most = 0
+    for floor in floors:
+        if floor is None:
+            return None
+        most = max(most, floor)
+    return most
