@@ -35,6 +35,7 @@ from bidders.roster import ROSTER
 from common.clock import Clock, SystemClock
 from exchange.auction import Auction
 from exchange.budgets import BudgetBook
+from exchange.callout import Callout
 from exchange.campaigns import Campaigns
 from exchange.campaigns_server import CampaignServer
 from exchange.holds import Holds, Terms
@@ -192,12 +193,13 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         )
         for bidder in settings.outside_bidders
     ]
+    callouts = [Callout(bidder, clock, Random()) for bidder in outside]
     auction = Auction(
         clock=clock,
         inventory=lambda: follower.snapshot,
         profiles=profile_store,
         roster=ROSTER,
-        outside=outside,
+        outside=callouts,
         ranker=ranker,
         money=book,
         answers=SessionAnswers(ttl_ms=settings.session_answer_ttl_s * 1000),
