@@ -193,7 +193,10 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         )
         for bidder in settings.outside_bidders
     ]
-    callouts = [Callout(bidder, clock, Random()) for bidder in outside]
+    callouts = [
+        Callout(bidder, clock, Random(), entry.terms)
+        for bidder, entry in zip(outside, settings.outside_bidders, strict=True)
+    ]
     auction = Auction(
         clock=clock,
         inventory=lambda: follower.snapshot,
