@@ -1,4 +1,4 @@
-"""Does a publisher let this exchange sell its pages? Its ads.txt says so (IAB Tech Lab, ads.txt 1.1; app-ads.txt alike).
+"""Does a publisher let this exchange sell its pages? Its ads.txt says so (IAB Tech Lab, ads.txt 1.1).
 
 Pure: what fetches the file lives elsewhere. A file that cannot be had authorises nobody and forbids nobody.
 """
