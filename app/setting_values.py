@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from app.durations import duration_ms
 from common import money
 from exchange.openrtb.publishers import ANY_ORIGIN, Publisher
@@ -21,24 +19,10 @@ Reader = Callable[[object], T]
 
 _WHOLE = re.compile(r"[+-]?\d{1,19}")
 _DECIMAL = re.compile(r"\d{1,9}(\.\d{1,9})?")
-_BIDDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _PUBLISHER = re.compile(r"[\x21-\x3a\x3c\x3e-\x7e]{1,64}")
 _TENANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]{1,253}(:\d{1,5})?")
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}")
-_TARGET = re.compile(r"(unix:\S{1,100}|\[[0-9A-Fa-f:.]{2,45}\]:\d{1,5}|[A-Za-z0-9._-]{1,253}:\d{1,5})")
-
-
-class OutsideBidder(msgspec.Struct, frozen=True):
-    """A bidder behind gRPC: its name in answers and metrics, `host:port`, the currency it bids in, how long it has.
-
-    `currency` empty is the exchange's own; `timeout_ms` 0 is all the time that the page view has left.
-    """
-
-    name: str
-    target: str
-    currency: str = ""
-    timeout_ms: int = 0
 
 
 def whole(least: int, most: int) -> Reader[int]:
@@ -146,50 +130,6 @@ def path(raw: object) -> Path:
 def optional_file(raw: object) -> Path | None:
     """A file, or nothing when empty."""
     return None if raw is None or raw == "" else path(raw)
-
-
-def outside_bidders(raw: object) -> tuple[OutsideBidder, ...]:
-    """Bidders from tables of the TOML file, or from text `name=host:port[,CURRENCY[,TIMEOUT]]`, several with `;`."""
-    if isinstance(raw, str):
-        raw = [entry for entry in raw.split(";") if entry.strip()]
-    if not isinstance(raw, (list, tuple)):
-        raise ValueError("give a list of tables with name, target, currency, timeout_ms")
-    if len(raw) > 64:
-        raise ValueError("give at most 64 bidders")
-    found = tuple(_bidder_of_text(entry) if isinstance(entry, str) else _bidder_of_table(entry) for entry in raw)
-    names = [bidder.name for bidder in found]
-    if len(set(names)) != len(names):
-        raise ValueError("give each bidder a name of its own")
-    return found
-
-
-def _bidder_of_text(text: str) -> OutsideBidder:
-    name, has_target, rest = text.strip().partition("=")
-    parts = [part.strip() for part in rest.split(",")]
-    if not has_target or len(parts) > 3:
-        raise ValueError("write name=host:port[,CURRENCY[,TIMEOUT]], such as acme=127.0.0.1:6001,EUR,20ms")
-    table: dict[str, object] = {"name": name.strip(), "target": parts[0]}
-    table |= dict(zip(("currency", "timeout_ms"), parts[1:], strict=False))
-    return _bidder_of_table(table)
-
-
-def _bidder_of_table(table: object) -> OutsideBidder:
-    if not isinstance(table, Mapping):
-        raise ValueError("give a table with name, target, currency, timeout_ms")
-    if unknown := sorted(set(table) - {"name", "target", "currency", "timeout_ms"}):
-        raise ValueError(f"a bidder has name, target, currency, timeout_ms; it has no {str(unknown[0])[:40]!r}")
-    name, target = table.get("name"), table.get("target")
-    if not isinstance(name, str) or not _BIDDER_NAME.fullmatch(name):
-        raise ValueError("give each bidder a name of a-z, 0-9, _ and -, at most 32 characters")
-    if not isinstance(target, str) or not _TARGET.fullmatch(target):
-        raise ValueError(f"give bidder {name} a target such as 127.0.0.1:6001")
-    code = table.get("currency") or ""
-    return OutsideBidder(
-        name=name,
-        target=target,
-        currency=currency(code) if code else "",
-        timeout_ms=milliseconds(0, 10_000)(table.get("timeout_ms") or 0),
-    )
 
 
 def domain(raw: object) -> str:

@@ -16,7 +16,8 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 
 from app import setting_values as values
-from app.setting_values import OutsideBidder, Reader
+from app.outside_bidders import OutsideBidder, outside_bidders
+from app.setting_values import Reader
 from common.errors import FieldError, InvalidInput
 from exchange.openrtb.publishers import Publisher
 
@@ -110,7 +111,11 @@ class Settings:
     ] = "refused"
     outside_bidders: Annotated[
         tuple[OutsideBidder, ...],
-        Is(values.outside_bidders, "bidders behind gRPC: name=host:port[,CURRENCY[,TIMEOUT]], several with ;"),
+        Is(
+            outside_bidders,
+            "bidders in other processes: name=TARGET[,CURRENCY[,TIMEOUT]], several with ; (host:port is gRPC, a URL is "
+            "OpenRTB over HTTP); as tables with more",
+        ),
     ] = ()
     http_connections: Annotated[
         int, Is(values.whole(16, 65_536), "most HTTP connections at once; what comes beyond them gets 503")

@@ -36,6 +36,7 @@ from common.clock import Clock, SystemClock
 from exchange.auction import Auction
 from exchange.batching import Batcher
 from exchange.budgets import BudgetBook
+from exchange.callout import Callout
 from exchange.campaigns import Campaigns
 from exchange.campaigns_server import CampaignServer
 from exchange.holds import Holds, Terms
@@ -200,12 +201,16 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         )
         for bidder in settings.outside_bidders
     ]
+    callouts = [
+        Callout(bidder, clock, Random(), entry.terms)
+        for bidder, entry in zip(outside, settings.outside_bidders, strict=True)
+    ]
     auction = Auction(
         clock=clock,
         inventory=lambda: follower.snapshot,
         profiles=profile_store,
         roster=ROSTER,
-        outside=outside,
+        outside=callouts,
         ranker=ranker,
         money=book,
         answers=SessionAnswers(ttl_ms=settings.session_answer_ttl_s * 1000),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -14,10 +15,12 @@ from common.ids import new_ids, text_of
 from exchange import consent_gate, solicitation, visitor
 from exchange.answer import Answer
 from exchange.bid_rows import bid_rows, inside_rows
-from exchange.bidding import Bidder, OutsideBidder
+from exchange.bidding import Bidder
+from exchange.callout import Callout
 from exchange.clearing import clear
 from exchange.click_chances import click_chances
 from exchange.compose import compose, sold
+from exchange.early_close import AtHand, least_to_matter
 from exchange.eligibility import eligible
 from exchange.holds import WonBatch
 from exchange.inventory import CONVERSION_PRIOR, Snapshot
@@ -63,7 +66,7 @@ class Auction:
         inventory: Callable[[], Snapshot],
         profiles: ProfileStore,
         roster: Sequence[Bidder],
-        outside: Sequence[OutsideBidder],
+        outside: Sequence[Callout],
         ranker: Ranker,
         money: Money,
         answers: SessionAnswers,
@@ -123,10 +126,13 @@ class Auction:
         page_of_placement = np.repeat(np.arange(len(views), dtype=np.int32), np.diff(pages.placement_start))
         inside = inside_rows(snapshot, found, page_of_placement)
         offered = solicitation.ask_inside(self._roster, snapshot, inside)  # 5
-        outside, loose = screen_all(  # 6
-            await asked.answers(), auction_ids, views, pages.placement_start, self._currency, self._saw_answer
-        )
+        # Ranked while the outside bidders think.
         chances = click_chances(self._ranker, snapshot, inside, pages, views, visitors)
+        at_hand = AtHand(snapshot.book, inside, offered, chances, pages.placement_start, views)
+        replies = await asked.answers(partial(self._least_to_matter, at_hand))
+        outside, loose = screen_all(  # 6
+            replies, auction_ids, views, pages.placement_start, self._currency, self._saw_answer
+        )
         rows = bid_rows(snapshot, inside, offered, chances, outside, page_of_placement, len(views))
         winners = clear(  # 7
             rows.bids,
@@ -171,6 +177,9 @@ class Auction:
             np.add.at(available, bids.account[inside], bids.reserved_micros[inside])
             np.add.at(available, bids.campaign_account[inside], bids.reserved_micros[inside])
             raise
+
+    def _least_to_matter(self, at_hand: AtHand) -> int:
+        return least_to_matter(at_hand, CONVERSION_PRIOR)
 
     def _hours_in(self, zones: tuple[str, ...]) -> HoursOfWeek:
         if zones != self._zones:

@@ -62,9 +62,13 @@ class OutsideBid(msgspec.Struct, frozen=True):
 
 
 class OutsideAnswer(msgspec.Struct, frozen=True):
-    """What one outside bidder said to a batch: its bids, or why there are none (BIDDER_LATE, BIDDER_FAILED)."""
+    """What one outside bidder said to a batch: its bids, or why there are none (BIDDER_LATE, BIDDER_FAILED).
+
+    `asked` are the page views, as indices into the batch, that it was asked about.
+    """
 
     bidder: int
+    asked: Sequence[int]
     bids: list[OutsideBid]
     trouble: Refusal = Refusal.WON
 

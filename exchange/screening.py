@@ -50,9 +50,9 @@ def screen_all(
     screened: list[ScreenedBid] = []
     loose: list[tuple[int, int]] = []
     for answer in answers:
-        saw(answer.bidder, len(views), len(answer.bids), answer.trouble)
+        saw(answer.bidder, len(answer.asked), len(answer.bids), answer.trouble)
         if answer.trouble:
-            loose += [(row, CODE_INDEX[answer.trouble]) for row in range(len(views))]
+            loose += [(row, CODE_INDEX[answer.trouble]) for row in answer.asked]
         for bid in answer.bids:
             row = page_rows.get(bid.auction_id)
             if row is None:

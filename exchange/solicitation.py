@@ -1,19 +1,22 @@
 """Step 5: what does every bidder offer?
 
-Outside bidders are asked first and read at the deadline; inside ones answer at once.
+Outside bidders are asked first and read at the deadline, or before it when no answer that is missing could matter;
+inside ones answer at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import BackendUnavailable
 from exchange.bid_rows import InsideRows
-from exchange.bidding import BidContext, Bidder, OutsideAnswer, OutsideBid, OutsideBidder
+from exchange.bidding import BidContext, Bidder, OutsideAnswer, OutsideBid
+from exchange.callout import Callout
 from exchange.inventory import Snapshot
 from exchange.refusals import Refusal
 from exchange.request import PageView
@@ -23,51 +26,86 @@ HOP_MARGIN_MS = 10
 LEAST_TIMEOUT_MS = 5
 
 
+class Call(NamedTuple):
+    """One call that is under way: who, as which bidder, about which page views of the batch."""
+
+    callout: Callout
+    bidder: int
+    rows: list[int]
+
+
 class Asked:
     """Outside bidders that are thinking; `answers` waits for them, no longer than the time that was given."""
 
-    def __init__(self, tasks: dict[asyncio.Task[list[OutsideBid]], int], deadline_s: float) -> None:
-        self._tasks = tasks
+    def __init__(self, calls: dict[asyncio.Task[list[OutsideBid]], Call], deadline_s: float) -> None:
+        self._calls = calls
         self._deadline_s = deadline_s
 
-    async def answers(self) -> list[OutsideAnswer]:
-        """One for each bidder asked; whoever is not done by the deadline is late and is cancelled."""
-        if not self._tasks:
+    async def answers(self, least_to_matter: Callable[[], int]) -> list[OutsideAnswer]:
+        """One for each bidder that answered or was waited for in vain; whoever is not done by the deadline is late.
+
+        `least_to_matter` says what a bid must be above to win or to set a price, in micros per thousand impressions;
+        it is asked once, when somebody is waited for. A bidder that never bids so much is not waited for.
+        """
+        if not self._calls:
             return []
-        left = self._deadline_s - asyncio.get_running_loop().time()
-        done, late = await asyncio.wait(self._tasks, timeout=max(left, 0.0))
-        for task in late:
+        await asyncio.sleep(0)
+        waiting = {task for task in self._calls if not task.done()}
+        if any(self._calls[task].callout.terms.bid_cap_micros for task in waiting):
+            waiting -= self._leave(waiting, least_to_matter())
+        if waiting:
+            left_s = self._deadline_s - asyncio.get_running_loop().time()
+            await asyncio.wait(waiting, timeout=max(left_s, 0.0))
+        return [self._answer(task, call) for task, call in self._calls.items()]
+
+    def _leave(
+        self, waiting: set[asyncio.Task[list[OutsideBid]]], bar_micros: int
+    ) -> set[asyncio.Task[list[OutsideBid]]]:
+        left = {task for task in waiting if 0 < self._calls[task].callout.terms.bid_cap_micros <= bar_micros}
+        for task in left:
             task.cancel()
-        return [self._answer(task) if task in done else self._late(task) for task in self._tasks]
+            self._calls.pop(task).callout.left()
+        return left
 
-    def _answer(self, task: asyncio.Task[list[OutsideBid]]) -> OutsideAnswer:
-        try:
-            return OutsideAnswer(self._tasks[task], task.result())
-        except (TimeoutError, asyncio.CancelledError):
-            return self._late(task)
-        except BackendUnavailable:
-            return OutsideAnswer(self._tasks[task], [], Refusal.BIDDER_FAILED)
-
-    def _late(self, task: asyncio.Task[list[OutsideBid]]) -> OutsideAnswer:
-        return OutsideAnswer(self._tasks[task], [], Refusal.BIDDER_LATE)
+    def _answer(self, task: asyncio.Task[list[OutsideBid]], call: Call) -> OutsideAnswer:
+        trouble = Refusal.WON
+        bids: list[OutsideBid] = []
+        if not task.done():
+            task.cancel()
+            trouble = Refusal.BIDDER_LATE
+        else:
+            try:
+                bids = task.result()
+            except (TimeoutError, asyncio.CancelledError):
+                trouble = Refusal.BIDDER_LATE
+            except BackendUnavailable:
+                trouble = Refusal.BIDDER_FAILED
+        call.callout.saw(trouble is Refusal.WON)
+        return OutsideAnswer(call.bidder, call.rows, bids, trouble)
 
 
 def ask_outside(
-    bidders: Sequence[OutsideBidder], first_index: int, auction_ids: Sequence[str], views: Sequence[PageView]
+    callouts: Sequence[Callout], first_index: int, auction_ids: Sequence[str], views: Sequence[PageView]
 ) -> Asked:
     """Start asking the outside bidders; the batch waits as long as its most hurried page view allows.
 
-    Bidders are numbered from `first_index` on, behind the inside ones.
+    Bidders are numbered from `first_index` on, behind the inside ones. Each gets the page views that it could bid on
+    and that its gate lets through.
     """
-    if not bidders:
+    if not callouts:
         return Asked({}, 0.0)
     loop = asyncio.get_running_loop()
     left_ms = max(min(view.tmax_ms for view in views) - HOP_MARGIN_MS, LEAST_TIMEOUT_MS)
-    tasks = {
-        loop.create_task(bidder.ask(auction_ids, views, min(left_ms, bidder.timeout_ms))): first_index + index
-        for index, bidder in enumerate(bidders)
-    }
-    return Asked(tasks, loop.time() + left_ms / 1000)
+    calls: dict[asyncio.Task[list[OutsideBid]], Call] = {}
+    for index, callout in enumerate(callouts):
+        rows = callout.rows(views)
+        if not rows:
+            continue
+        timeout_ms = min(left_ms, callout.timeout_ms)
+        asked = callout.ask([auction_ids[row] for row in rows], [views[row] for row in rows], timeout_ms)
+        callout.sent()
+        calls[loop.create_task(asked)] = Call(callout, first_index + index, rows)
+    return Asked(calls, loop.time() + left_ms / 1000)
 
 
 def ask_inside(roster: Sequence[Bidder], snapshot: Snapshot, inside: InsideRows) -> NDArray[np.int64]:

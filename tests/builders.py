@@ -12,7 +12,9 @@ from bidders.roster import ROSTER
 from common.clock import SteppedClock
 from exchange.answer import Answer
 from exchange.auction import Auction
+from exchange.bidder_terms import BidderTerms
 from exchange.bidding import OutsideBid, OutsideBidder
+from exchange.callout import Callout
 from exchange.holds import WonBatch
 from exchange.inventory import InventoryCompiler, Snapshot
 from exchange.ports import CreativeRecord, LineItemRecord, PageColumns
@@ -169,6 +171,7 @@ class Market:
         items: Iterable[LineItemRecord] = (),
         *,
         outside: Sequence[OutsideBidder] = (),
+        terms: BidderTerms | None = None,
         chance: float = 0.01,
         engagement_value_micros: int = 0,
         profiles: dict[str, Profile] | None = None,
@@ -195,7 +198,7 @@ class Market:
             inventory=lambda: self.snapshot,
             profiles=self.visitors,
             roster=ROSTER,
-            outside=outside,
+            outside=[Callout(bidder, self.clock, terms=terms or BidderTerms()) for bidder in outside],
             ranker=self.ranker,
             money=self.purse,
             answers=SessionAnswers(ttl_ms=session_answer_ttl_ms),

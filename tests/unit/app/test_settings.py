@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app import settings
-from app.setting_values import OutsideBidder
+from app.outside_bidders import OutsideBidder
 from common.errors import InvalidInput
 
 
