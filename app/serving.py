@@ -29,13 +29,14 @@ from app.warm_up import kernels_are_compiled, warm_up
 from app.wiring import Haat, wire
 from common.errors import BackendUnavailable
 from exchange.campaigns_server import SERVICE as CAMPAIGN_SERVICE
-from exchange.openrtb.grpc_edge import SERVICE as OPENRTB_SERVICE
 from exchange.server import SERVICE as AUCTION_SERVICE
 from feed.server import SERVICE_NAME as FEED_SERVICE
-from protos import catalogue_pb2
+from protos import catalogue_pb2, openrtb_service_pb2
 from streams.server import MAX_REQUEST_BYTES as CATALOGUE_MAX_BYTES
 from streams.server import SERVICE_NAME as CATALOGUE_SERVICE
 
+# Reflection finds what has been imported, so the service is asked of its own module.
+OPENRTB_SERVICE = openrtb_service_pb2.DESCRIPTOR.services_by_name["OpenRtb"].full_name
 SERVICES = (AUCTION_SERVICE, CAMPAIGN_SERVICE, CATALOGUE_SERVICE, FEED_SERVICE, OPENRTB_SERVICE)
 # Beyond what we refuse ourselves, with the field's name, gRPC cuts a message off without reading it.
 _HARD_LIMIT_FACTOR = 4

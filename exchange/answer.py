@@ -10,8 +10,8 @@ from exchange.creatives import AdFacts
 class Ad(msgspec.Struct, frozen=True, gc=False):
     """An ad that won; `price_micros` is per unit of the facts' pricing model, `markup` names the impression.
 
-    `worth_micros` is the price as it compares: per thousand impressions, whatever the pricing model. `deal_id` names the
-    deal it was sold under.
+    `worth_micros` is the price as it compares: per thousand impressions, whatever the pricing model. `deal_id` names
+    the deal it was sold under.
     """
 
     impression_id: str

@@ -1,8 +1,8 @@
 """How is the auction reached by OpenRTB over HTTP? POST /openrtb2/auction, in JSON or protobuf, also from a browser.
 
-OpenRTB 2.6 §2.1 to §2.6: 200 with bids, 204 without, 400 when malformed (with all that is wrong, as JSON), the format of
-the answer is that of the request, gzip both ways. Clients of Prebid's get 200 without bids too, and need no preflight:
-they send JSON as text/plain, with credentials, and say `?gzip=1` where they pack it.
+OpenRTB 2.6 §2.1 to §2.6: 200 with bids, 204 without, 400 when malformed (with all that is wrong, as JSON), the format
+of the answer is that of the request, gzip both ways. Clients of Prebid's get 200 without bids too, and need no
+preflight: they send JSON as text/plain, with credentials, and say `?gzip=1` where they pack it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from exchange.openrtb.signals import FromConnection
 PATH: Final = "/openrtb2/auction"
 VERSION: Final = "2.6"
 JSON: Final = "application/json"
-_JSON_TYPES: Final = frozenset({"", JSON, "text/plain", "text/json"})
+# The last is what curl and others say of a body when nobody told them what it is.
+_JSON_TYPES: Final = frozenset({"", JSON, "text/plain", "text/json", "application/x-www-form-urlencoded"})
 _PROTOBUF_TYPES: Final = frozenset({"application/x-protobuf", "application/protobuf"})
 _PACKED: Final = frozenset({"gzip", "x-gzip", "deflate"})
 _GZIP_MAGIC: Final = b"\x1f\x8b"

@@ -43,7 +43,7 @@ def check_imp(imp: Mapping[str, Any], path: str, problems: Problems) -> None:
     if "banner" in imp:
         _banner(imp["banner"], f"{path}.banner", problems)
     if "video" in imp:
-        _timed(imp["video"], f"{path}.video", "3.2.7", problems)
+        _video(imp["video"], f"{path}.video", problems)
     if "audio" in imp:
         _timed(imp["audio"], f"{path}.audio", "3.2.8", problems)
     if "native" in imp:
@@ -95,13 +95,20 @@ def _sides(held: Mapping[str, Any], path: str, section: str, problems: Problems)
             problems.error(f"{path}.{name}", held.get(name), f"give 1 to {SIDE_LIMIT_PX} pixels", section)
 
 
+def _video(video: Mapping[str, Any], path: str, problems: Problems) -> None:
+    if "w" in video or "h" in video:
+        _sides(video, path, "3.2.7", problems)
+    for name in ("skipmin", "skipafter"):
+        if not 0 <= video.get(name, 0) <= DURATION_LIMIT_S:
+            problems.error(f"{path}.{name}", video[name], f"give 0 to {DURATION_LIMIT_S}", "3.2.7")
+    _timed(video, path, "3.2.7", problems)
+
+
 def _timed(held: Mapping[str, Any], path: str, section: str, problems: Problems) -> None:
     """Video and audio: what lasts some seconds."""
     if not held.get("mimes") or not all(held["mimes"]):
         problems.error(f"{path}.mimes", held.get("mimes"), "name the MIME types that can be played", section)
-    if "w" in held or "h" in held:
-        _sides(held, path, section, problems)
-    for name in ("minduration", "maxduration", "poddur", "skipmin", "skipafter", "minbitrate", "maxbitrate"):
+    for name in ("minduration", "maxduration", "poddur", "minbitrate", "maxbitrate"):
         limit = DURATION_LIMIT_S if "bitrate" not in name else 1_000_000
         if not 0 <= held.get(name, 0) <= limit:
             problems.error(f"{path}.{name}", held[name], f"give 0 to {limit}", section)

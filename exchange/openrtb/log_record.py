@@ -19,6 +19,8 @@ _GRANTED: Final = (
     (int(Permission.PERSONALISE_CONTENT), Purpose.PERSONALISED_CONTENT),
     (int(Permission.SHARE), Purpose.SHARE_WITH_BIDDERS),
 )
+# Longer lists than usual are written each time, so that what is remembered stays small.
+_REMEMBERED_WORDS: Final = 128
 
 
 def log_record(view: PageView, currency: str) -> bytes:
@@ -44,7 +46,8 @@ def log_record(view: PageView, currency: str) -> bytes:
             message.visitor.segments.extend(view.segments)
     add = message.placements.add
     for placement in view.placements:
-        add().CopyFrom(_placement(placement))
+        blocked = len(placement.blocked_categories) + len(placement.blocked_advertisers)
+        add().CopyFrom(_remembered(placement) if blocked <= _REMEMBERED_WORDS else _placement(placement))
     return message.SerializeToString()
 
 
@@ -53,9 +56,7 @@ def _granted(permissions: int) -> tuple[int, ...]:
     return tuple(int(purpose) for bit, purpose in _GRANTED if permissions & bit)
 
 
-@lru_cache(maxsize=4_096)
 def _placement(placement: Placement) -> pb.Placement:
-    """A shop's placements are the same on every page view; they are put into words once."""
     formats = dict.fromkeys(shape[0] for shape in placement.shapes)
     if placement.flex_sizes:
         formats[int(Format.BANNER)] = None
@@ -70,6 +71,10 @@ def _placement(placement: Placement) -> pb.Placement:
         blocked_advertisers=placement.blocked_advertisers,
         position=placement.position,
     )
+
+
+# A shop's placements are the same on every page view; they are put into words once.
+_remembered = lru_cache(maxsize=4_096)(_placement)
 
 
 def _least(flexible: FlexSize) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""How does a product listing look where a native ad was asked for? As its answer: the assets by number (Native 1.2 §5)."""
+"""How does a product listing look where a native ad was asked for? As the assets by number, of Native 1.2 §5."""
 
 from __future__ import annotations
 

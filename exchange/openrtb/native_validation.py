@@ -76,7 +76,7 @@ def _read(text: str) -> NativeRequest:
     )
 
 
-_remembered = lru_cache(maxsize=4_096)(_read)
+_remembered = lru_cache(maxsize=1_024)(_read)
 
 
 def _check_asset(asset: dict[str, Any], path: str, seen: set[int], problems: Problems) -> None:

@@ -1,4 +1,4 @@
-"""Why was nothing bid, in the words of OpenRTB? Our refusals by the status codes of the seat-non-bid extension, and `nbr`.
+"""Why was nothing bid, in the words of OpenRTB? Our refusals as status codes of the seat-non-bid extension, and `nbr`.
 
 Sources: community extension "Seat Non Bid Response", list of non-bid status codes; AdCOM's no-bid reason codes, which
 leave 500 and above to the exchange.

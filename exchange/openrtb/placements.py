@@ -1,4 +1,4 @@
-"""Which placement does an impression offer? One `imp` of a valid request becomes one Placement, or none that we can fill."""
+"""Which placement does an impression offer? One `imp` of a valid request becomes one Placement, or none."""
 
 from __future__ import annotations
 

@@ -38,24 +38,24 @@ class Problems:
         self._taken_out: tuple[str, ...] = ()
 
     def look_closer(self) -> None:
-        """From here on what is wrong already, and was taken out for it, is not told of again as missing."""
+        """From here on what is wrong already, and was taken out for it, is not told of again as missing, nor is what
+        holds it.
+        """
         self._taken_out = tuple(problem.path for problem in self.errors)
 
     def error(self, path: str, value: object, remedy: str, section: str) -> None:
         """The request cannot be taken because of this."""
-        if self._taken_out and any(
-            path == gone or path.startswith((f"{gone}.", f"{gone}[")) for gone in self._taken_out
-        ):
+        if self._taken_out and any(_within(path, gone) or _within(gone, path) for gone in self._taken_out):
             return
         if len(self.errors) < MOST_PROBLEMS:
-            self.errors.append(Problem(path, shown(value), remedy, section))
+            self.errors.append(Problem(path, _shown_at(path, value), remedy, section))
         else:
             self.unlisted += 1
 
     def warn(self, path: str, value: object, remedy: str, section: str) -> None:
         """The request is taken all the same."""
         if len(self.warnings) < MOST_PROBLEMS:
-            self.warnings.append(Problem(path, shown(value), remedy, section))
+            self.warnings.append(Problem(path, _shown_at(path, value), remedy, section))
 
     def raise_if_any(self) -> None:
         """InvalidRequest with all errors; nothing happens without one."""
@@ -98,6 +98,19 @@ def as_json(problems: Iterable[Problem], unlisted: int = 0) -> bytes:
     if unlisted:
         listed.append(Problem("", f"{unlisted} more", "mend these first", "2.3"))
     return msgspec.json.encode(listed)
+
+
+def _within(path: str, outer: str) -> bool:
+    return path == outer or path.startswith((f"{outer}.", f"{outer}["))
+
+
+def _shown_at(path: str, value: object) -> str:
+    """Errors end up in logs, so what is said of a person is told by its kind alone."""
+    if value is None or not (_within(path, "user") or _within(path, "device")):
+        return shown(value)
+    if isinstance(value, (dict, list)):
+        return shown(value)
+    return "a text" if isinstance(value, str) else "a number"
 
 
 def _field_error(problem: Problem) -> FieldError:

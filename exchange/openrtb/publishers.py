@@ -34,11 +34,11 @@ class Publishers:
     def __init__(self, keys: ApiKeys, publishers: Sequence[Publisher] = ()) -> None:
         self._keys = keys
         self._by_id = {publisher.publisher_id: publisher for publisher in publishers}
-        self._origins = frozenset(origin for publisher in publishers for origin in publisher.origins)
+        self._origins = frozenset(origin for publisher in publishers for origin in publisher.origins) - {ANY_ORIGIN}
 
     def allows(self, origin: str) -> bool:
-        """May pages of this origin read our answers?"""
-        return bool(origin) and (origin in self._origins or ANY_ORIGIN in self._origins)
+        """May pages of this origin read our answers? Only those that are listed: ANY_ORIGIN is for what has none."""
+        return origin in self._origins
 
     def tenant_of_key(self, key: str) -> str:
         """The tenant of an API key; Unauthenticated or PermissionDenied when it may not sell."""

@@ -39,20 +39,20 @@ def check_structure(value: Any, name: str, path: str, problems: Problems) -> Non
 
 def _object(value: dict[str, Any], name: str, path: str, problems: Problems, depth: int) -> None:
     fields = FIELDS[name]
-    out: list[str] | None = None
+    out: list[str] = []
     for key, held in value.items():
         kind = fields.get(key)
         if held is None:
-            out = [*(out or ()), key]
+            out.append(key)
         elif kind is None or kind.of == "ext":
             if not _unlisted(held, key, kind, path, problems, depth, SECTIONS[name]):
-                out = [*(out or ()), key]
+                out.append(key)
         elif kind.many:
             if type(held) is list:
                 _array(held, kind, f"{path}.{key}" if path else key, problems, depth, SECTIONS[name])
             else:
                 problems.error(_at(path, key), held, "give an array", SECTIONS[name])
-                out = [*(out or ()), key]
+                out.append(key)
         elif kind.of in _GIVE:
             sort = type(held)
             if sort is str:
@@ -70,13 +70,13 @@ def _object(value: dict[str, Any], name: str, path: str, problems: Problems, dep
                 good = False
             if not good:
                 problems.error(_at(path, key), held, _GIVE[kind.of], SECTIONS[name])
-                out = [*(out or ()), key]
+                out.append(key)
         elif type(held) is dict:
             _object(held, kind.of, _at(path, key), problems, depth + 1)
         else:
             problems.error(_at(path, key), held, "give an object", SECTIONS.get(kind.of, SECTIONS[name]))
-            out = [*(out or ()), key]
-    for key in out or ():
+            out.append(key)
+    for key in out:
         del value[key]
 
 

@@ -81,8 +81,12 @@ def to_page_view(
 
     permissions = permissions_of(signals_of(request, connection), consent)
     user, device = request.get("user") or {}, request.get("device") or {}
-    channel = request.get("site") or request.get("app") or request.get("dooh") or {}
-    content = channel.get("content") or {}
+    site, app = request.get("site"), request.get("app")
+    # A screen has keywords and content, and neither an address nor categories of its own.
+    channel: Mapping[str, Any] = site or app or {}
+    shown_on: Mapping[str, Any] = channel or request.get("dooh") or {}
+    url = (site.get("page") if site else app.get("storeurl") if app else "") or ""
+    content = shown_on.get("content") or {}
     geo = device.get("geo") or user.get("geo") or {}
     remembers = permissions & _REMEMBER
     request_id = request["id"]
@@ -93,9 +97,9 @@ def to_page_view(
         segments=_segments(user) if remembers and permissions & _PERSONALISE else (),
         affinities=(),
         permissions=permissions,
-        url=(channel.get("page") or channel.get("storeurl") or "")[:URL_LIMIT],
+        url=url[:URL_LIMIT],
         categories=_categories(channel, content),
-        keywords=_keywords(channel, content),
+        keywords=_keywords(shown_on.get("keywords") or "", channel.get("kwarray") or (), content),
         product_id="",
         device_type=_DEVICES.get(device.get("devicetype", 0), 0),
         country=alpha_2(geo.get("country")),
@@ -176,10 +180,10 @@ def _categories(channel: Mapping[str, Any], content: Mapping[str, Any]) -> tuple
     return _words(said, _CATEGORIES_LIMIT)
 
 
-def _keywords(channel: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[str, ...]:
+def _keywords(text: str, words: Iterable[str], content: Mapping[str, Any]) -> tuple[str, ...]:
     said = chain(
-        (channel.get("keywords") or "").split(","),
-        channel.get("kwarray") or (),
+        text.split(","),
+        words,
         (content.get("keywords") or "").split(","),
         content.get("kwarray") or (),
     )

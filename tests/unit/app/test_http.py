@@ -143,6 +143,21 @@ async def test_no_line_is_logged_for_a_request(caplog: pytest.LogCaptureFixture)
     assert "mark-4711" not in caplog.text
 
 
+async def test_beyond_the_most_connections_comes_503() -> None:
+    async with serving_http(HttpServer(http_app(Source()), "127.0.0.1", 0, most_connections=2)) as port:
+        _, idle = await asyncio.open_connection("127.0.0.1", port)
+        page = await get(port, "/livez")
+        idle.close()
+        await idle.wait_closed()
+        for _ in range(200):
+            after = await get(port, "/livez")
+            if after.code == 200:
+                break
+
+    assert page.code == 503
+    assert after.code == 200
+
+
 async def test_a_port_in_use_is_one_clear_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
