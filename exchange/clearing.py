@@ -35,16 +35,19 @@ class Bids(NamedTuple):
 
     placement: NDArray[np.int32]
     pricing: NDArray[np.uint8]
-    bid_micros: NDArray[np.int64]  # per unit of the pricing model
+    bid_micros: NDArray[np.int64]  # per unit of the pricing model, in the bid's own currency
     click_probability: NDArray[np.float64]
     advertiser: NDArray[np.int64]  # equal numbers are one advertiser
     product: NDArray[np.int64]  # equal numbers are one product; -1 is none
+    category: NDArray[np.int64]  # equal numbers are one creative category; -1 is none
+    deal: NDArray[np.int32]  # index into the deals of its placement; -1 is an open bid
+    rate: NDArray[np.float64]  # micros of the auction's currency for one micro of the bid's own; 1.0 in the same
     account: NDArray[np.int32]  # rows of the budget book; -1 for an outside bid
     campaign_account: NDArray[np.int32]
     outcome: NDArray[np.int32]  # PENDING, or an index into CODES when already refused; filled by `clear`
     ecpm_micros: NDArray[np.int64]  # filled by `clear`
-    price_micros: NDArray[np.int64]  # filled by `clear`, winners only
-    reserved_micros: NDArray[np.int64]  # filled by `clear`, winners only
+    price_micros: NDArray[np.int64]  # filled by `clear`, winners only; in the bid's own currency
+    reserved_micros: NDArray[np.int64]  # filled by `clear`, winners only; in the bid's own currency
 
 
 def clear(

@@ -83,6 +83,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     prior: NDArray[np.float64]
     advertisers: list[str]
     advertiser_rows: dict[str, int]
+    # Currencies of the line items; (items,) indices into them.
+    currencies: tuple[str, ...]
+    item_currency: NDArray[np.int32]
 
 
 class InventoryCompiler:
@@ -136,6 +139,7 @@ class InventoryCompiler:
         compiled, prior = self._product_part(product_ids)
         advertisers = sorted({record.advertiser_domain for record in items})
         advertiser_rows = {domain: row for row, domain in enumerate(advertisers)}
+        currencies = tuple(sorted({record.currency for record in items}))
 
         item_clause, clause_term, terms, primary = self._clauses(items)
         ad_item = np.array([row for row, _ in pairs], dtype=np.int32)
@@ -209,6 +213,8 @@ class InventoryCompiler:
             prior=prior,
             advertisers=advertisers,
             advertiser_rows=advertiser_rows,
+            currencies=currencies,
+            item_currency=np.array([currencies.index(record.currency) for record in items], dtype=np.int32),
         )
 
     def _product_part(self, product_ids: list[str]) -> tuple[object, NDArray[np.float64]]:

@@ -21,12 +21,18 @@ _NAME_LIMIT = 64
 
 
 class ScreenedBid(msgspec.Struct, frozen=True):
-    """An outside bid with its placement (index in the batch) and WON (0) for "may take part", or its refusal."""
+    """An outside bid with its placement (index in the batch) and WON (0) for "may take part", or its refusal.
+
+    `deal` is the index of the deal it names among those of its placement, -1 for an open bid; `rate` is what one micro
+    of its currency is in micros of the auction's.
+    """
 
     bidder: int
     placement_row: int
     bid: OutsideBid
     refusal: Refusal
+    deal: int = -1
+    rate: float = 1.0
 
 
 def screen_all(
