@@ -83,8 +83,7 @@ def bid_rows(
         "placement": inside.placement,
         "pricing": book.item_pricing[inside.item],
         "bid_micros": offered_micros,
-        # As it is recorded: what is cleared again from the record comes to the same.
-        "click_probability": click_probability.astype(np.float32).astype(np.float64),
+        "click_probability": click_probability,
         "advertiser": book.item_advertiser[inside.item].astype(np.int64),
         "product": book.ad_product[inside.ad].astype(np.int64),
         "category": book.ad_category[inside.ad].astype(np.int64),
