@@ -16,6 +16,7 @@ from exchange.answer import Answer
 from exchange.bid_rows import bid_rows, inside_rows
 from exchange.bidding import Bidder, OutsideBidder
 from exchange.clearing import clear
+from exchange.clearing_terms import clearing_terms
 from exchange.click_chances import click_chances
 from exchange.compose import compose, sold
 from exchange.eligibility import eligible
@@ -25,7 +26,7 @@ from exchange.page_arrays import HoursOfWeek, page_arrays
 from exchange.ports import Ranker
 from exchange.record import Counted, Held, columns_of, count
 from exchange.refusals import Refusal
-from exchange.request import PageView, PriceRule
+from exchange.request import PageView
 from exchange.screening import screen_all
 from exchange.session_answers import Asked, SessionAnswers
 from streams.auction_block import AuctionColumns
@@ -131,9 +132,7 @@ class Auction:
         winners = clear(  # 7
             rows.bids,
             rows.page_start,
-            pages.placement_start,
-            np.array([placement.floor_micros for view in views for placement in view.placements], np.int64),
-            np.array([view.price_rule == PriceRule.FIRST_PRICE for view in views], np.uint8),
+            clearing_terms(views, pages.placement_start),
             self._money.available,
             engagement_value_micros=self._engagement_value_micros,
             conversion_rate=CONVERSION_PRIOR,

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from exchange.clearing import PENDING, Bids, clear
+from exchange.clearing_terms import ClearingTerms, clearing_terms
 from exchange.eligibility import CODE_INDEX
 from exchange.refusals import Refusal
+from tests.builders import a_page_view, a_placement
 
 PLACEMENTS = 3
 ACCOUNTS = 6
@@ -50,6 +52,13 @@ def as_bids(rows: list[dict[str, float]]) -> Bids:
     )
 
 
+def the_terms(floors: list[int], rule: int) -> ClearingTerms:
+    """One page view with so many placements, under the usual page rules and without deals."""
+    placements = tuple(a_placement(str(at), floor_micros=floor_micros) for at, floor_micros in enumerate(floors))
+    views = [a_page_view(placements=placements, price_rule=rule)]
+    return clearing_terms(views, np.array([0, len(floors)], np.int32))
+
+
 def cleared(
     rows: list[dict[str, float]], floors: list[int], money: list[int], first_price: bool, engagement: int
 ) -> tuple[Bids, NDArray[np.int32], NDArray[np.int64]]:
@@ -58,9 +67,7 @@ def cleared(
     winners = clear(
         bids,
         np.array([0, len(rows)], np.int32),
-        np.array([0, PLACEMENTS], np.int32),
-        np.array(floors, np.int64),
-        np.array([first_price], np.uint8),
+        the_terms(floors, 1 if first_price else 2),
         available,
         engagement_value_micros=engagement,
         conversion_rate=0.02,
