@@ -9,13 +9,12 @@ What a winner pays stands in clearing_prices.py, a rule a function; a deal may h
 """
 
 # numba's decorators carry no types; the functions that call these kernels do.
-# mypy: disable-error-code="untyped-decorator,no-untyped-call,no-untyped-def"
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,6 +32,7 @@ from exchange.clearing_terms import ClearingTerms
 from exchange.clearing_vcg import sell_slate
 from exchange.eligibility import CODE_INDEX
 from exchange.refusals import Refusal
+from ranking.kernel_cache import inlined, kernel
 
 PENDING = -1
 _FLOOR = CODE_INDEX[Refusal.BELOW_FLOOR]
@@ -101,7 +101,7 @@ def clear(
     return winners
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _clear(bids, page_start, terms, available, engagement, conversion_rate, squashing, winners):
     rows = bids.placement.shape[0]
     worth = Worth(
@@ -121,7 +121,7 @@ def _clear(bids, page_start, terms, available, engagement, conversion_rate, squa
         _tell_losers(bids, terms, worth, winners, page, first, last)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _weigh(bids, terms, worth, page, first, last, engagement, conversion_rate, squashing):
     """Work out what each bid is worth and which terms it stands under; is any under a guaranteed deal?"""
     placement_of, pricing, bid_micros, chance, deal_of = (
@@ -169,9 +169,9 @@ def _weigh(bids, terms, worth, page, first, last, engagement, conversion_rate, s
     return guaranteed
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _sell_best_first(bids, terms, worth, available, winners, page, first, last, guaranteed, only_guaranteed):
-    """Each round sells one placement to the best bid that no rule keeps out; those under guaranteed deals come first."""
+    """Each round sells one placement to the best bid that no rule keeps out, under guaranteed deals first."""
     placement_of, outcome, score, tier_of, kept_out = (
         bids.placement, bids.outcome, worth.score, worth.tier, worth.kept_out
     )  # fmt: skip
@@ -210,7 +210,7 @@ def _sell_best_first(bids, terms, worth, available, winners, page, first, last, 
         )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _price(bids, terms, worth, available, winners, page):
     """Set the prices, and give back what was reserved by the bid and is not needed by the price."""
     placement_of, outcome, pricing, bid_micros, rate = (
@@ -247,7 +247,7 @@ def _price(bids, terms, worth, available, winners, page):
             available[bids.campaign_account[winner]] += rest
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _tell_losers(bids, terms, worth, winners, page, first, last):
     """Give every bid that is left its outcome: a page rule only where the bid would have won without it."""
     placement_of, outcome, deal_of, score, tier, kept_out = (

@@ -12,14 +12,15 @@ Never below the floor and never above the bid. Worth and floors are per thousand
 prices per unit of the pricing model in the bid's own currency, rounded up to the micro.
 """  # noqa: E501
 
-# mypy: disable-error-code="untyped-decorator,no-untyped-call,no-untyped-def"
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 from typing import Final
 
-import numba
 import numpy as np
+
+from ranking.kernel_cache import inlined
 
 # The "plus" of second price plus, per thousand impressions: a hundredth of a currency unit.
 PRICE_STEP_MICROS: Final = 10_000
@@ -27,7 +28,7 @@ PRICE_STEP_MICROS: Final = 10_000
 REFERENCE_QUALITY: Final = 0.01
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def impressions_per_unit(pricing, click_probability, conversion_rate):
     """How much of one unit of the pricing model an impression is expected to bring."""
     if pricing == 1:
@@ -37,13 +38,13 @@ def impressions_per_unit(pricing, click_probability, conversion_rate):
     return click_probability * conversion_rate
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def squashed(quality, exponent):
     """Quality with its differences made smaller (Lahaie and Pennock 2007); 1.0 leaves it, near 0 only bids count."""
     return REFERENCE_QUALITY * (quality / REFERENCE_QUALITY) ** exponent
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def to_reserve(pricing, price, share):
     """Whole micros that one impression is expected to cost at this price, rounded up."""
     if pricing == 1:
@@ -51,14 +52,14 @@ def to_reserve(pricing, price, share):
     return max(np.int64(1), np.int64(np.ceil(price * share)))
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def in_own_units(per_mille, pricing, share, rate, bid):
     """A price per thousand impressions as what a bid pays per unit of its pricing model, up to the bid."""
     price = np.ceil(per_mille / rate) if pricing == 1 else np.ceil(per_mille / (1000.0 * share * rate))
     return bid if price >= bid else max(np.int64(price), np.int64(1))
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def runner_up(placement_of, outcome, score, tier, kept_out, winner):
     """The best score that could have had the placement instead of `winner`, -1.0 without any."""
     best = -1.0
@@ -75,13 +76,13 @@ def runner_up(placement_of, outcome, score, tier, kept_out, winner):
     return best
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def second_price(ahead_of, own_gain, floor):
     """Second price plus, per thousand impressions: one step above what it was ahead of, the floor at the least."""
     return floor if ahead_of < 0.0 else max(floor, ahead_of - own_gain + PRICE_STEP_MICROS)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def keeps_its_rank(ahead_of, own_gain, weight, least, bid):
     """Generalised second price, in own units: the least bid that would still have been sold before the next in rank."""
     if ahead_of < 0.0:

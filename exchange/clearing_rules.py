@@ -1,21 +1,21 @@
 """Which bid may not win beside those that have won? The rules over the page, as clearing asks them."""
 
-# mypy: disable-error-code="untyped-decorator,no-untyped-call,no-untyped-def"
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from exchange.eligibility import CODE_INDEX
 from exchange.refusals import Refusal
+from ranking.kernel_cache import inlined, kernel
 
 _BRAND = CODE_INDEX[Refusal.BRAND_ON_PAGE]
 _PRODUCT = CODE_INDEX[Refusal.PRODUCT_ON_PAGE]
 _CATEGORY = CODE_INDEX[Refusal.CATEGORY_ON_PAGE]
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def keep_out(placement_of, advertiser, product, category, kept_out, namesakes, most, separate, first, last, winner):
     """Mark the bids for other placements that may not win beside `winner`, with the rule's index into CODES.
 
@@ -35,9 +35,9 @@ def keep_out(placement_of, advertiser, product, category, kept_out, namesakes, m
             kept_out[row] = _PRODUCT
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def rivals(advertiser, product, category, most, separate, first, last):
-    """(rows, rows): may these two bids of a page not win together? Advertisers that may win several are counted apart."""
+    """(rows, rows): may two bids of a page not win together? Those that an advertiser may win are counted elsewhere."""
     count = last - first
     apart = np.zeros((count, count), np.uint8)
     for one in range(first, last):

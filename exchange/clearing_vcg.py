@@ -12,13 +12,12 @@ best slate it has met, which is never worse than the best candidate of each plac
 floor and bid. Three placements of eight finalists never come to it.
 """
 
-# mypy: disable-error-code="untyped-decorator,no-untyped-call,no-untyped-def"
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +25,7 @@ from exchange.clearing_prices import in_own_units, to_reserve
 from exchange.clearing_rules import keep_out, rivals
 from exchange.eligibility import CODE_INDEX
 from exchange.refusals import Refusal
+from ranking.kernel_cache import kernel
 
 # Candidates that the searches for one page look at, all together: a millisecond or two.
 SEARCH_STEPS: Final = 20_000
@@ -47,7 +47,7 @@ class Slates(NamedTuple):
     steps: NDArray[np.int64]  # one number: candidates looked at so far
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def sell_slate(bids, terms, worth, available, winners, page, first, last):
     """Sell the open placements of a page under VCG: winners, prices and reservations are filled in."""
     start, end = terms.placement_start[page], terms.placement_start[page + 1]
@@ -93,7 +93,7 @@ def sell_slate(bids, terms, worth, available, winners, page, first, last):
             )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _slates(bids, terms, worth, winners, page, first, last):
     """(what there is to search, the least floor of each placement among its candidates)."""
     start, end = terms.placement_start[page], terms.placement_start[page + 1]
@@ -138,7 +138,7 @@ def _slates(bids, terms, worth, winners, page, first, last):
     return slates, base
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _reserve(bids, worth, available, slate, first):
     """Reserve what the slate bids; the row whose money does not suffice, with nothing reserved then, or -1."""
     for place in range(slate.shape[0]):
@@ -161,7 +161,7 @@ def _reserve(bids, worth, available, slate, first):
     return -1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _search(slates, without, best, best_value):
     """Make of `best` (by placement: a row, or -1) the slate of most value without advertiser `without`; its value."""
     placements, order, order_start, value = slates.placements, slates.order, slates.order_start, slates.value
@@ -184,7 +184,7 @@ def _search(slates, without, best, best_value):
                     best[placements[at]] = chosen[at]
             depth -= 1
             continue
-        begin, end = order_start[placements[depth]], order_start[placements[depth] + 1]
+        end = order_start[placements[depth] + 1]
         at = pointer[depth]
         chosen[depth] = -1
         # Behind the last candidate the placement stays unsold; behind that there is nothing more to try.
@@ -209,7 +209,7 @@ def _search(slates, without, best, best_value):
     return best_value
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fits(slates, without, chosen, depth, row):
     """May this row win beside what is chosen for the placements before?"""
     apart, advertiser = slates.apart, slates.advertiser
@@ -227,7 +227,7 @@ def _fits(slates, without, chosen, depth, row):
     return of_advertiser < slates.limits[0] and ads < slates.limits[1]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _bound(slates, without, chosen, depth, at_depth, room):
     """What the placements from `depth` on could bring at most: the best of each by itself, as many as may be sold."""
     left = slates.limits[1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +13,7 @@ from exchange.eligibility import CODES, Finalists
 from exchange.inventory import Snapshot
 from exchange.refusals import NO_BIDS
 from exchange.request import PageView
+from ranking.kernel_cache import kernel
 from streams.auction_block import AuctionColumns, OutsideBid
 
 _CODE_OF_INDEX = np.array(CODES, np.uint32)
@@ -72,7 +72,7 @@ def count(held: Held) -> Counted:
     return counted
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _count(  # type: ignore[no-untyped-def]
     placement_of, outcome_of, refused_total, refused_count, refused_code, page_of, winners, codes,
     no_ad_reason, outcomes, bids_in, more
@@ -159,7 +159,7 @@ def columns_of(
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fill(  # type: ignore[no-untyped-def]
     of_placement, of_bid, of_chance, of_ecpm, of_price, of_reserved, of_outcome, of_ad, of_bidder,
     refused_count, refused_ad, refused_code,
