@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from accounts.keys import CachedApiKeys
 from accounts.tenants import Accounts
 from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tell_outbox
+from app.currency_files import reader_of
 from app.metrics import AuctionMetrics
 from app.settings import Settings
 from app.version import version
@@ -36,10 +37,12 @@ from exchange.auction import Auction
 from exchange.budgets import BudgetBook
 from exchange.campaigns import Campaigns
 from exchange.campaigns_server import CampaignServer
+from exchange.currencies import Currencies
 from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
 from exchange.notices import Notices
+from exchange.page_rules import PageRules
 from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
 from exchange.recovery import Recovered, recover
 from exchange.server import AuctionCalls
@@ -99,6 +102,7 @@ class Haat:
     follower: InventoryFollower
     outside: list[RemoteBidder]
     auction: Auction
+    currencies: Currencies
     auction_calls: AuctionCalls
     feed_server: FeedServer
     metrics: AuctionMetrics
@@ -168,8 +172,16 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         partial(_attributes_of, catalogue),
         cast(Literal["auto", "model", "prior"], settings.ranker),
     )
+    currencies = Currencies(
+        own=settings.currency,
+        clock=clock,
+        read=reader_of(settings.currency_rates),
+        stale_after_s=settings.currency_rates_stale_s,
+    )
+    currencies.refresh()
     compiler = InventoryCompiler(
         ranker=ranker,
+        rate_of=currencies.factor,
         account_row=book.row_of,
         in_stock=partial(_in_stock, catalogue),
         engagement_value_micros=settings.engagement_value_micros,
@@ -204,6 +216,9 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         observer=metrics,
         currency=settings.currency,
         engagement_value_micros=settings.engagement_value_micros,
+        currencies=currencies,
+        page_rules=_page_rules(settings),
+        squashing=settings.gsp_squashing,
     )
     auction_calls = AuctionCalls(
         hold_auctions=auction.hold_auctions,
@@ -214,9 +229,16 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         tmax_ms=settings.tmax_ms,
         max_batch=settings.max_batch,
         max_message_bytes=settings.max_message_bytes,
+        knows_currency=currencies.knows,
     )
 
-    campaigns = Campaigns(store=SqlCampaignStore(engine), clock=clock, currency=settings.currency, spent=ledger)
+    campaigns = Campaigns(
+        store=SqlCampaignStore(engine),
+        clock=clock,
+        currency=settings.currency,
+        spent=ledger,
+        knows_currency=currencies.knows,
+    )
     statistics = Statistics(SqlStatisticsStore(engine))
     catalogue.on_change(partial(_products_changed, follower))
 
@@ -267,6 +289,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         follower=follower,
         outside=outside,
         auction=auction,
+        currencies=currencies,
         auction_calls=auction_calls,
         feed_server=feed_server,
         metrics=metrics,
@@ -276,6 +299,17 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         ranker_sentence=sentence,
         routes=[],
         close=close,
+    )
+
+
+def _page_rules(settings: Settings) -> PageRules:
+    """The rules of page views that bring none."""
+    return PageRules(
+        most_per_advertiser=settings.page_most_per_advertiser,
+        most_share_per_advertiser=settings.page_most_share_per_advertiser,
+        separate_categories=settings.page_separate_categories == "yes",
+        most_ads=settings.page_most_ads,
+        most_ads_share=settings.page_most_ads_share,
     )
 
 

@@ -8,13 +8,17 @@ from exchange.creatives import AdFacts
 
 
 class Ad(msgspec.Struct, frozen=True, gc=False):
-    """An ad that won; `price_micros` is per unit of the facts' pricing model, `markup` names the impression."""
+    """An ad that won; `price_micros` is per unit of the facts' pricing model, `markup` names the impression.
+
+    `currency` is the page view's, which the price is told in; what is billed is in the advertiser's own.
+    """
 
     impression_id: str
     facts: AdFacts
     markup: str
     price_micros: int
     bidder: str
+    currency: str = ""
 
     @property
     def line_item_id(self) -> str:

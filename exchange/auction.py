@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -19,10 +20,12 @@ from exchange.clearing import clear
 from exchange.clearing_terms import clearing_terms
 from exchange.click_chances import click_chances
 from exchange.compose import compose, sold
+from exchange.currencies import Currencies, RateTable
 from exchange.eligibility import eligible
 from exchange.holds import WonBatch
 from exchange.inventory import CONVERSION_PRIOR, Snapshot
 from exchange.page_arrays import HoursOfWeek, page_arrays
+from exchange.page_rules import USUAL, PageRules
 from exchange.ports import Ranker
 from exchange.record import Counted, Held, columns_of, count
 from exchange.refusals import Refusal
@@ -73,6 +76,9 @@ class Auction:
         observer: Observer,
         currency: str,
         engagement_value_micros: int,
+        currencies: Currencies | None = None,
+        page_rules: PageRules = USUAL,
+        squashing: float = 1.0,
     ) -> None:
         self._clock = clock
         self._inventory = inventory
@@ -87,6 +93,9 @@ class Auction:
         self._observer = observer
         self._currency = currency
         self._engagement_value_micros = engagement_value_micros
+        self._currencies = currencies or Currencies(own=currency, clock=clock)
+        self._page_rules = page_rules
+        self._squashing = squashing
         self._bidders = [*(bidder.name for bidder in roster), *(bidder.name for bidder in outside)]
         self._zones: tuple[str, ...] = ()
         self._hours = HoursOfWeek(())
@@ -115,6 +124,7 @@ class Auction:
         started_ns: int,
         now_ms: int,
     ) -> list[Answer]:
+        rates = self._currencies.table
         numbers = new_ids(len(views), now_ms)
         auction_ids = [text_of(number) for number in numbers]
         asked = solicitation.ask_outside(self._outside, len(self._roster), auction_ids, views)  # 5, outside
@@ -125,24 +135,30 @@ class Auction:
         inside = inside_rows(snapshot, found, page_of_placement)
         offered = solicitation.ask_inside(self._roster, snapshot, inside)  # 5
         outside, loose = screen_all(  # 6
-            await asked.answers(), auction_ids, views, pages.placement_start, self._currency, self._saw_answer
+            await asked.answers(), auction_ids, views, pages.placement_start, self._currency, self._saw_answer, rates
         )
         chances = click_chances(self._ranker, snapshot, inside, pages, views, visitors)
-        rows = bid_rows(snapshot, inside, offered, chances, outside, page_of_placement, len(views))
+        factors = self._currencies.factors(snapshot.currencies, rates)
+        rows = bid_rows(snapshot, inside, offered, chances, outside, page_of_placement, len(views), factors)
+        terms = clearing_terms(
+            views, pages.placement_start, page_rules=self._page_rules, to_auction=partial(self._to_auction, rates)
+        )
         winners = clear(  # 7
             rows.bids,
             rows.page_start,
-            clearing_terms(views, pages.placement_start),
+            terms,
             self._money.available,
             engagement_value_micros=self._engagement_value_micros,
             conversion_rate=CONVERSION_PRIOR,
+            squashing=self._squashing,
         )
         held = Held(
-            now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose
-        )
+            now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose,
+            terms, rates, self._currency,
+        )  # fmt: skip
         counted = count(held)
         self._record(held, counted)
-        self._hold(sold(held, auction_ids, self._bidders, self._currency))
+        self._hold(sold(held, auction_ids, self._bidders))
         answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason)  # 8, 9
         for question, answer in zip(questions, answers, strict=True):
             self._answers.keep(question, answer, snapshot, now_ms)
@@ -159,8 +175,9 @@ class Auction:
                     held,
                     counted,
                     model_version=self._ranker.version,
-                    currency=self._currency,
                     bidders=self._bidders,
+                    engagement_value_micros=self._engagement_value_micros,
+                    squashing=self._squashing,
                 )
             )
         except BackendUnavailable:
@@ -170,6 +187,9 @@ class Auction:
             np.add.at(available, bids.account[inside], bids.reserved_micros[inside])
             np.add.at(available, bids.campaign_account[inside], bids.reserved_micros[inside])
             raise
+
+    def _to_auction(self, rates: RateTable, view: PageView, micros: int) -> int:
+        return rates.up(micros, view.currency, self._currency)
 
     def _hours_in(self, zones: tuple[str, ...]) -> HoursOfWeek:
         if zones != self._zones:

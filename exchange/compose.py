@@ -31,10 +31,13 @@ def compose(
     ad_of = rows.ad[held.winners].tolist() if len(rows.ad) else winner
     price_of = rows.bids.price_micros[held.winners].tolist() if len(rows.ad) else winner
     bidder_of = rows.bidder[held.winners].tolist() if len(rows.ad) else winner
+    foreign = held.foreign
     answers = []
     at = 0
     for view, auction_id in zip(held.views, auction_ids, strict=True):
         placements = []
+        currency = view.currency or held.currency
+        converts = foreign or currency != held.currency
         for index, placement in enumerate(view.placements):
             ad = None
             if winner[at] >= 0:
@@ -42,14 +45,17 @@ def compose(
                 row = ad_of[at]
                 facts = ads[row] if row >= 0 else outside_facts(rows.outside[-1 - row].bid)
                 markup = with_impression(facts.markup, impression_id)
-                ad = Ad(impression_id, facts, markup, price_of[at], bidders[bidder_of[at]])
+                price = price_of[at]
+                if converts:
+                    price = held.rates.down(price, held.own_currency(winner[at]), currency)
+                ad = Ad(impression_id, facts, markup, price, bidders[bidder_of[at]], currency)
             placements.append(PlacementAnswer(placement.placement_id, ad, reasons[at]))
             at += 1
         answers.append(Answer(auction_id, view.request_id, tuple(placements)))
     return answers
 
 
-def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str], currency: str) -> WonBatch:
+def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str]) -> WonBatch:
     """What was sold and is now held, in columns by sold placement."""
     (places,) = np.nonzero(held.winners >= 0)
     won = held.winners[places]
@@ -62,7 +68,7 @@ def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str], currenc
     known = len(book.ad_item) > 0
     return WonBatch(
         held_at_ms=held.held_at_ms,
-        currency=currency,
+        currency=held.currency,
         auction_ids=list(auction_ids),
         visitor_ids=[view.visitor_id if view.permissions & _REMEMBER else "" for view in held.views],
         page_row=page.astype(np.int32),
@@ -80,4 +86,10 @@ def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str], currenc
         outside_domains={
             entry: rows.outside[-1 - row].bid.advertiser_domain for entry, row in enumerate(ad.tolist()) if row < 0
         },
+        currencies=_other_currencies(held, won) if held.foreign else {},
     )
+
+
+def _other_currencies(held: Held, won: NDArray[np.int32]) -> dict[int, str]:
+    own = [held.own_currency(row) for row in won.tolist()]
+    return {entry: code for entry, code in enumerate(own) if code != held.currency}

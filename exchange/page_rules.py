@@ -44,7 +44,7 @@ USUAL: Final = PageRules()
 
 
 def _least(count: int, share: float, placements: int) -> int:
-    by_count = count if count > 0 else NO_LIMIT
+    by_count = min(count, NO_LIMIT) if count > 0 else NO_LIMIT
     # A third of three placements is one of them, though 1/3 in binary is a little less.
     by_share = max(1, math.floor(share * placements + 1e-9)) if share > 0.0 else NO_LIMIT
     return min(by_count, by_share)

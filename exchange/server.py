@@ -48,6 +48,7 @@ class AuctionCalls:
         tmax_ms: int,
         max_batch: int,
         max_message_bytes: int,
+        knows_currency: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._hold_auctions = hold_auctions
         self._take_notices = take_notices
@@ -55,7 +56,7 @@ class AuctionCalls:
         self._clock = clock
         self._max_batch = max_batch
         self._max_message_bytes = max_message_bytes
-        self._reader = PageViewReader(currency=currency, tmax_ms=tmax_ms)
+        self._reader = PageViewReader(currency=currency, tmax_ms=tmax_ms, knows_currency=knows_currency)
         self._writer = AnswerWriter(currency)
         self._batcher = Batcher(hold_auctions)
 

@@ -15,7 +15,6 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Final
 
 import numba
@@ -111,8 +110,8 @@ class _Index(caching.IndexDataCacheFile):  # type: ignore[misc]
     def _load_index(self) -> dict[Any, str]:
         try:
             return super()._load_index()
-        except (OSError, EOFError, UnpicklingError, ValueError, TypeError):
-            # Damaged or half written: as if there were none.
+        except Exception:
+            # Damaged or half written, which shows in any error there is: as if there were none.
             return {}
 
 
