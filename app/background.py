@@ -35,6 +35,7 @@ class Background:
             ("telling the log of changes", 0.1, lambda: in_thread(haat.relay.relay_once)),
             ("bringing the log to disk", 0.5, lambda: in_thread(haat.log.sync)),
             ("bringing profiles to disk", 1.0, lambda: in_thread(haat.profile_store.sync)),
+            ("reading currency rates", 5.0, lambda: in_thread(haat.currencies.refresh)),
             ("looking for new API keys", 1.0, lambda: in_thread(haat.keys.refresh)),
             ("looking for a new vendor list", 30.0, lambda: in_thread(haat.consent.refresh)),
             ("dropping what is too old", 3600.0, lambda: in_thread(self._forget_what_is_too_old)),

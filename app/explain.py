@@ -18,7 +18,7 @@ from common.consent import Permission
 from common.errors import NotFound
 from common.ids import made_at_ms, number_of
 from common.money import exactly
-from exchange.clearing import PRICE_STEP_MICROS
+from exchange.clearing_prices import PRICE_STEP_MICROS
 from exchange.refusals import MEANINGS, NO_BIDS, Refusal
 from exchange.request import PriceRule
 from protos import exchange_pb2

@@ -44,6 +44,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     serves: tuple[str, ...] = ()
     grpc_address: str = ""
     currency: str = ""
+    # Version, source and age of the currency rates, and whether they are too old.
+    currency_rates: Mapping[str, str] = {}
     ranker: str = "prior"
     model_version: str = ""
     why_this_ranker: str = ""

@@ -38,6 +38,8 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_sequence: int = 0
     snapshot_age_s: float = 0.0
     line_items: int = 0
+    currency_rates_age_s: float = 0.0
+    currency_rates_stale: bool = False
     open_holds: int = 0
     available_micros: int = 0
     profiles: int = 0
@@ -53,6 +55,11 @@ _GAUGES = {
     "snapshot_sequence": ("haat_snapshot_sequence", "Newest change that the inventory snapshot holds"),
     "snapshot_age_s": ("haat_snapshot_age_seconds", "Time since the inventory snapshot was last up to date"),
     "line_items": ("haat_snapshot_line_items", "Line items in the inventory snapshot"),
+    "currency_rates_age_s": (
+        "haat_currency_rates_age_seconds",
+        "How old the currency rates are",
+    ),
+    "currency_rates_stale": ("haat_currency_rates_stale", "1 when the currency rates are too old to be trusted"),
     "open_holds": ("haat_open_holds", "Sold impressions whose money is held and not yet billed or released"),
     "available_micros": (
         "haat_budget_available_micros",

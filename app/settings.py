@@ -51,6 +51,33 @@ class Settings:
         Path, Is(values.path, "folder of trained models; the program's own when there is none here")
     ] = Path("models")
     currency: Annotated[str, Is(values.currency, "ISO 4217 code of the auctions: floors and prices are in it")] = "EUR"
+    currency_rates: Annotated[
+        Path | None,
+        Is(
+            values.optional_file,
+            "JSON or TOML file of currency rates, followed when it changes; empty: built-in ones",
+        ),
+    ] = None
+    currency_rates_stale_s: Annotated[
+        int, Is(values.seconds(60, 31_536_000), "age from which currency rates are called stale in /status and metrics")
+    ] = 432_000
+    page_most_per_advertiser: Annotated[
+        int, Is(values.whole(0, 1000), "most ads of one advertiser on a page that brings no rules of its own; 0: any")
+    ] = 1
+    page_most_share_per_advertiser: Annotated[
+        float, Is(values.share(0.0, 1.0), "and most of the page's placements, rounded down, one at the least; 0: any")
+    ] = 0.0
+    page_separate_categories: Annotated[
+        str, Is(values.choice("no", "yes"), "keep competitors of one creative category off the same page")
+    ] = "no"
+    page_most_ads: Annotated[int, Is(values.whole(0, 1000), "most ads on a page; 0: as many as it has placements")] = 0
+    page_most_ads_share: Annotated[
+        float, Is(values.share(0.0, 1.0), "and most of its placements, rounded down, one at the least; 0: all")
+    ] = 0.0
+    gsp_squashing: Annotated[
+        float,
+        Is(values.share(0.1, 1.0), "exponent of quality under generalised second price; below 1 bids count for more"),
+    ] = 1.0
     tmax_ms: Annotated[
         int, Is(values.milliseconds(5, 10_000), "time for a page view that brings no tmax_ms, in ms")
     ] = 50
@@ -283,7 +310,7 @@ def _take(
 def _together(found: Mapping[str, Any], origins: Mapping[str, str]) -> list[FieldError]:
     """What is wrong with values that are good one by one."""
     errors = []
-    for name in ("tls_cert", "tls_key", "tls_client_ca"):
+    for name in ("tls_cert", "tls_key", "tls_client_ca", "currency_rates"):
         if (file := found.get(name)) is not None and not os.access(file, os.R_OK):
             errors.append(FieldError(origins.get(name, name), str(file), "give a file that can be read"))
     cert, key = found.get("tls_cert"), found.get("tls_key")

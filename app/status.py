@@ -46,6 +46,7 @@ class HaatStatus:
             serves=self._serves,
             grpc_address=self.grpc_address,
             currency=haat.settings.currency,
+            currency_rates=self._currency_rates(),
             ranker=haat.serving,
             model_version=haat.model_version,
             why_this_ranker=haat.ranker_sentence,
@@ -55,6 +56,15 @@ class HaatStatus:
             backends={"event log": "LMDB", "profiles": "LMDB", "accounts, campaigns, posts, money": "SQLite"},
             not_ready=self._not_ready,
         )
+
+    def _currency_rates(self) -> dict[str, str]:
+        rates, table = self._haat.currencies, self._haat.currencies.table
+        return {
+            "version": table.version,
+            "source": table.source,
+            "age_days": f"{rates.age_s() / 86_400:.1f}",
+            "stale": "yes" if rates.is_stale() else "no",
+        }
 
     def _age_s(self) -> float:
         return max(self._haat.clock.now_ms() - self._haat.follower.fresh_at_ms, 0) / 1000
@@ -67,6 +77,8 @@ class HaatStatus:
             snapshot_sequence=snapshot.sequence,
             snapshot_age_s=self._age_s(),
             line_items=len(snapshot.items),
+            currency_rates_age_s=haat.currencies.age_s(),
+            currency_rates_stale=haat.currencies.is_stale(),
             open_holds=len(haat.holds),
             available_micros=int(np.sum(haat.book.available)),
             profiles=haat.profile_store.count(),

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-import exchange
 from app.wiring import Haat
 from bidders.roster import ROSTER
 from exchange.auction import Auction
 from exchange.inventory import InventoryCompiler
 from exchange.ports import CreativeRecord, LineItemRecord
 from exchange.refusals import Refusal
-from exchange.request import PageView, Placement, PricingModel
+from exchange.request import PageView, Placement, PriceRule, PricingModel
 from exchange.session_answers import SessionAnswers
+from ranking.kernel_cache import KERNELS, is_compiled
 
 _CREATIVE = CreativeRecord("warm-up", 1, 2, 0, 0, "", "", "", "", 0, "warm-up", "", 2)
 _ITEM = LineItemRecord(
@@ -43,8 +41,12 @@ class _Nobody:
 
 
 def kernels_are_compiled() -> bool:
-    """Does numba's cache hold the auction's kernels? Without it the first start takes some twenty seconds longer."""
-    return any((Path(exchange.__file__).parent / "__pycache__").glob("*.nbi"))
+    """Does the disk hold the auction's kernels, compiled from the sources as they are?
+
+    Without them the first start takes some twenty seconds longer.
+    """
+    mine = [kernel for kernel in KERNELS if kernel.py_func.__module__.startswith("exchange.")]
+    return bool(mine) and all(is_compiled(kernel) for kernel in mine)
 
 
 async def warm_up(haat: Haat) -> None:
@@ -74,4 +76,5 @@ async def warm_up(haat: Haat) -> None:
         placements=(Placement("a", ((2, 0, 0),)), Placement("b", ((2, 0, 0),))), price_rule=2, tmax_ms=50,
         viewed_at_ms=haat.clock.now_ms(),
     )  # fmt: skip
-    await auction.hold_auctions([view, view])
+    by_slate = replace(view, price_rule=int(PriceRule.VCG))
+    await auction.hold_auctions([view, view, by_slate])

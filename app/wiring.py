@@ -16,6 +16,7 @@ from accounts.keys import CachedApiKeys
 from accounts.tenants import Accounts
 from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tell_outbox
 from app.consent import FollowedPolicy
+from app.currency_files import reader_of
 from app.metrics import AuctionMetrics
 from app.settings import Settings
 from app.version import version
@@ -39,6 +40,7 @@ from exchange.budgets import BudgetBook
 from exchange.callout import Callout
 from exchange.campaigns import Campaigns
 from exchange.campaigns_server import CampaignServer
+from exchange.currencies import Currencies
 from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
@@ -48,6 +50,7 @@ from exchange.openrtb.edge import OpenRtbEdge
 from exchange.openrtb.grpc_edge import OpenRtbCalls
 from exchange.openrtb.publishers import Publishers
 from exchange.openrtb.to_page_view import Terms as OpenRtbTerms
+from exchange.page_rules import PageRules
 from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
 from exchange.recovery import Recovered, recover
 from exchange.server import AuctionCalls
@@ -108,6 +111,7 @@ class Haat:
     follower: InventoryFollower
     outside: list[RemoteBidder]
     auction: Auction
+    currencies: Currencies
     auction_calls: AuctionCalls
     openrtb_calls: OpenRtbCalls
     feed_server: FeedServer
@@ -179,8 +183,16 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         partial(_attributes_of, catalogue),
         cast(Literal["auto", "model", "prior"], settings.ranker),
     )
+    currencies = Currencies(
+        own=settings.currency,
+        clock=clock,
+        read=reader_of(settings.currency_rates),
+        stale_after_s=settings.currency_rates_stale_s,
+    )
+    currencies.refresh()
     compiler = InventoryCompiler(
         ranker=ranker,
+        rate_of=currencies.factor,
         account_row=book.row_of,
         in_stock=partial(_in_stock, catalogue),
         engagement_value_micros=settings.engagement_value_micros,
@@ -219,6 +231,9 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         observer=metrics,
         currency=settings.currency,
         engagement_value_micros=settings.engagement_value_micros,
+        currencies=currencies,
+        page_rules=_page_rules(settings),
+        squashing=settings.gsp_squashing,
     )
     # Single page views that come together are one batch, whichever way they come.
     batcher = Batcher(auction.hold_auctions)
@@ -232,6 +247,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         max_batch=settings.max_batch,
         max_message_bytes=settings.max_message_bytes,
         batcher=batcher,
+        knows_currency=currencies.knows,
     )
     consent = FollowedPolicy(settings)
     openrtb = OpenRtbAuctions(
@@ -244,13 +260,20 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
             node=OurNode(settings.seller_domain) if settings.seller_domain else None,
             passes_on=bool(outside),
         ),
+        rates=currencies,
         consent=lambda signals: int(consent.verdict(signals).permissions),
     )
     openrtb_edge = OpenRtbEdge(
         openrtb, Publishers(keys, settings.openrtb_publishers), max_bytes=settings.openrtb_max_bytes
     )
 
-    campaigns = Campaigns(store=SqlCampaignStore(engine), clock=clock, currency=settings.currency, spent=ledger)
+    campaigns = Campaigns(
+        store=SqlCampaignStore(engine),
+        clock=clock,
+        currency=settings.currency,
+        spent=ledger,
+        knows_currency=currencies.knows,
+    )
     statistics = Statistics(SqlStatisticsStore(engine))
     catalogue.on_change(partial(_products_changed, follower))
 
@@ -301,6 +324,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         follower=follower,
         outside=outside,
         auction=auction,
+        currencies=currencies,
         auction_calls=auction_calls,
         openrtb_calls=OpenRtbCalls(openrtb, keys, max_bytes=settings.openrtb_max_bytes),
         feed_server=feed_server,
@@ -312,6 +336,17 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         routes=[*openrtb_edge.routes()],
         consent=consent,
         close=close,
+    )
+
+
+def _page_rules(settings: Settings) -> PageRules:
+    """The rules of page views that bring none."""
+    return PageRules(
+        most_per_advertiser=settings.page_most_per_advertiser,
+        most_share_per_advertiser=settings.page_most_share_per_advertiser,
+        separate_categories=settings.page_separate_categories == "yes",
+        most_ads=settings.page_most_ads,
+        most_ads_share=settings.page_most_ads_share,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 MICROS = 1_000_000
 
@@ -34,6 +35,18 @@ def bill_impression(price_micros: int, carried_thousandths: int) -> tuple[int, i
     if not 0 <= carried_thousandths < 1000:
         raise ValueError(f"carried_thousandths is {carried_thousandths}, not within 0..999")
     return divmod(price_micros + carried_thousandths, 1000)
+
+
+def converted_up(micros: int, rate: Decimal) -> int:
+    """Micros in another currency, `rate` of its units for one of these, rounded up: exact, whatever the digits."""
+    over, under = rate.as_integer_ratio()
+    return -(-micros * over // under)
+
+
+def converted_down(micros: int, rate: Decimal) -> int:
+    """Micros in another currency, `rate` of its units for one of these, rounded down: exact, whatever the digits."""
+    over, under = rate.as_integer_ratio()
+    return micros * over // under
 
 
 def split(total_micros: int, weights: Sequence[int]) -> list[int]:

@@ -12,6 +12,7 @@ class Ad(msgspec.Struct, frozen=True, gc=False):
 
     `worth_micros` is the price as it compares: per thousand impressions, whatever the pricing model. `deal_id` names
     the deal it was sold under.
+    `currency` is the page view's, which the price is told in; what is billed is in the advertiser's own.
     """
 
     impression_id: str
@@ -21,6 +22,7 @@ class Ad(msgspec.Struct, frozen=True, gc=False):
     bidder: str
     worth_micros: int = 0
     deal_id: str = ""
+    currency: str = ""
 
     @property
     def line_item_id(self) -> str:

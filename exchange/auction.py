@@ -18,17 +18,20 @@ from exchange.bid_rows import bid_rows, inside_rows
 from exchange.bidding import Bidder
 from exchange.callout import Callout
 from exchange.clearing import clear
+from exchange.clearing_terms import clearing_terms
 from exchange.click_chances import click_chances
 from exchange.compose import compose, sold
+from exchange.currencies import Currencies, RateTable
 from exchange.early_close import AtHand, least_to_matter
 from exchange.eligibility import eligible
 from exchange.holds import WonBatch
 from exchange.inventory import CONVERSION_PRIOR, Snapshot
 from exchange.page_arrays import HoursOfWeek, page_arrays
+from exchange.page_rules import USUAL, PageRules
 from exchange.ports import Ranker
 from exchange.record import Counted, Held, columns_of, count
 from exchange.refusals import Refusal
-from exchange.request import PageView, PriceRule
+from exchange.request import PageView
 from exchange.screening import screen_all
 from exchange.session_answers import Asked, SessionAnswers
 from streams.auction_block import AuctionColumns
@@ -75,6 +78,9 @@ class Auction:
         observer: Observer,
         currency: str,
         engagement_value_micros: int,
+        currencies: Currencies | None = None,
+        page_rules: PageRules = USUAL,
+        squashing: float = 1.0,
     ) -> None:
         self._clock = clock
         self._inventory = inventory
@@ -89,6 +95,9 @@ class Auction:
         self._observer = observer
         self._currency = currency
         self._engagement_value_micros = engagement_value_micros
+        self._currencies = currencies or Currencies(own=currency, clock=clock)
+        self._page_rules = page_rules
+        self._squashing = squashing
         self._bidders = [*(bidder.name for bidder in roster), *(bidder.name for bidder in outside)]
         self._zones: tuple[str, ...] = ()
         self._hours = HoursOfWeek(())
@@ -117,6 +126,7 @@ class Auction:
         started_ns: int,
         now_ms: int,
     ) -> list[Answer]:
+        rates = self._currencies.table
         numbers = new_ids(len(views), now_ms)
         auction_ids = [text_of(number) for number in numbers]
         asked = solicitation.ask_outside(self._outside, len(self._roster), auction_ids, views)  # 5, outside
@@ -128,28 +138,32 @@ class Auction:
         offered = solicitation.ask_inside(self._roster, snapshot, inside)  # 5
         # Ranked while the outside bidders think.
         chances = click_chances(self._ranker, snapshot, inside, pages, views, visitors)
-        at_hand = AtHand(snapshot.book, inside, offered, chances, pages.placement_start, views)
+        factors = self._currencies.factors(snapshot.currencies, rates)
+        at_hand = AtHand(snapshot.book, inside, offered, chances, factors, pages.placement_start, views)
         replies = await asked.answers(partial(self._least_to_matter, at_hand))
         outside, loose = screen_all(  # 6
-            replies, auction_ids, views, pages.placement_start, self._currency, self._saw_answer
+            replies, auction_ids, views, pages.placement_start, self._currency, self._saw_answer, rates
         )
-        rows = bid_rows(snapshot, inside, offered, chances, outside, page_of_placement, len(views))
+        rows = bid_rows(snapshot, inside, offered, chances, outside, page_of_placement, len(views), factors)
+        terms = clearing_terms(
+            views, pages.placement_start, page_rules=self._page_rules, to_auction=partial(self._to_auction, rates)
+        )
         winners = clear(  # 7
             rows.bids,
             rows.page_start,
-            pages.placement_start,
-            np.array([placement.floor_micros for view in views for placement in view.placements], np.int64),
-            np.array([view.price_rule == PriceRule.FIRST_PRICE for view in views], np.uint8),
+            terms,
             self._money.available,
             engagement_value_micros=self._engagement_value_micros,
             conversion_rate=CONVERSION_PRIOR,
+            squashing=self._squashing,
         )
         held = Held(
-            now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose
-        )
+            now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose,
+            terms, rates, self._currency,
+        )  # fmt: skip
         counted = count(held)
         self._record(held, counted)
-        self._hold(sold(held, auction_ids, self._bidders, self._currency))
+        self._hold(sold(held, auction_ids, self._bidders))
         answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason)  # 8, 9
         for question, answer in zip(questions, answers, strict=True):
             self._answers.keep(question, answer, snapshot, now_ms)
@@ -166,8 +180,9 @@ class Auction:
                     held,
                     counted,
                     model_version=self._ranker.version,
-                    currency=self._currency,
                     bidders=self._bidders,
+                    engagement_value_micros=self._engagement_value_micros,
+                    squashing=self._squashing,
                 )
             )
         except BackendUnavailable:
@@ -179,7 +194,10 @@ class Auction:
             raise
 
     def _least_to_matter(self, at_hand: AtHand) -> int:
-        return least_to_matter(at_hand, CONVERSION_PRIOR)
+        return least_to_matter(at_hand, CONVERSION_PRIOR, self._page_rules)
+
+    def _to_auction(self, rates: RateTable, view: PageView, micros: int) -> int:
+        return rates.up(micros, view.currency, self._currency)
 
     def _hours_in(self, zones: tuple[str, ...]) -> HoursOfWeek:
         if zones != self._zones:

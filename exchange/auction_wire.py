@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from google.protobuf.message import DecodeError
@@ -16,9 +16,10 @@ from google.protobuf.message import DecodeError
 from common import consent
 from common.consent import Permission
 from common.errors import FieldError, InvalidInput
-from common.money import ABSURD_PRICE_MICROS
+from common.money import ABSURD_PRICE_MICROS, is_currency
 from exchange.answer import Answer
 from exchange.creatives import AdFacts
+from exchange.page_rules import PageRules
 from exchange.request import Format, PageView, Placement, PriceRule
 from protos import exchange_pb2 as pb
 
@@ -29,7 +30,9 @@ PLACEMENTS_LIMIT = 32
 SIZES_LIMIT = 16
 SIDE_LIMIT_PX = 10_000
 TMAX_LIMIT_MS = 10_000
+CURRENCIES_LIMIT = 32
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01
+_PRICE_RULES = frozenset((PriceRule.FIRST_PRICE, PriceRule.SECOND_PRICE, PriceRule.QUALITY_WEIGHTED_GSP, PriceRule.VCG))
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _REMEMBER = int(Permission.REMEMBER)
 # What the reader remembers of placements is bounded, whatever it is sent.
@@ -42,8 +45,9 @@ _LISTING = (int(Format.PRODUCT_LISTING), 0, 0)
 class PageViewReader:
     """Turns `haat.exchange.v1.PageView` into our own PageView; raises InvalidInput with every field that is wrong."""
 
-    def __init__(self, *, currency: str, tmax_ms: int) -> None:
+    def __init__(self, *, currency: str, tmax_ms: int, knows_currency: Callable[[str], bool] = lambda _: False) -> None:
         self._currency = currency
+        self._knows_currency = knows_currency
         self._tmax_ms = tmax_ms
         # A shop's placements are the same on every page view: read once, known by their bytes.
         self._placements: dict[bytes, Placement] = {}
@@ -110,15 +114,21 @@ class PageViewReader:
                     FieldError(f"visitor.affinities[{index}].weight", str(weight), "give a finite number from 0 on")
                 )
         currency = message.currency
-        if currency and currency != self._currency:
-            errors.append(
-                FieldError(
-                    "currency", repr(currency[:20]), f"this exchange sells in {self._currency}: give that or none"
-                )
-            )
+        if currency == self._currency:
+            currency = ""
+        elif currency and not self._knows_currency(currency):
+            errors.append(FieldError("currency", repr(currency[:20]), self._other_currency()))
+        currencies = tuple(message.currencies)
+        if currencies:
+            _too_many(errors, "currencies", len(currencies), CURRENCIES_LIMIT)
+            for index, code in enumerate(currencies[:CURRENCIES_LIMIT]):
+                if not is_currency(code):
+                    errors.append(FieldError(f"currencies[{index}]", repr(code[:20]), "give ISO 4217, such as EUR"))
+        page_rules = _page_rules(message.page_rules, errors) if message.HasField("page_rules") else None
         price_rule = message.price_rule or PriceRule.SECOND_PRICE
-        if price_rule not in (PriceRule.FIRST_PRICE, PriceRule.SECOND_PRICE):
-            errors.append(FieldError("price_rule", str(price_rule), "give 1 (first price) or 2 (second price)"))
+        if price_rule not in _PRICE_RULES:
+            remedy = "give 1 (first price), 2 (second price), 501 (generalised second price) or 502 (VCG)"
+            errors.append(FieldError("price_rule", str(price_rule), remedy))
         tmax_ms = message.tmax_ms or self._tmax_ms
         if tmax_ms > TMAX_LIMIT_MS:
             errors.append(
@@ -153,7 +163,13 @@ class PageViewReader:
             tmax_ms=tmax_ms,
             viewed_at_ms=viewed_at_ms,
             wire=_for_the_log(message, permissions, data),
+            currency=currency,
+            currencies=currencies,
+            page_rules=page_rules,
         )
+
+    def _other_currency(self) -> str:
+        return f"this exchange sells in {self._currency} and has no rate for that: give another or none"
 
     def _placement(self, message: pb.Placement, index: int, errors: list[FieldError]) -> Placement:
         data = message.SerializeToString()
@@ -227,6 +243,21 @@ def _read_placement(message: pb.Placement, index: int, errors: list[FieldError])
     )
 
 
+def _page_rules(message: pb.PageRules, errors: list[FieldError]) -> PageRules:
+    for field in ("most_share_per_advertiser", "most_ads_share"):
+        share = getattr(message, field)
+        if not 0.0 <= share <= 1.0:
+            errors.append(FieldError(f"page_rules.{field}", str(share), "give 0.0 to 1.0"))
+    return PageRules(
+        most_per_advertiser=message.most_per_advertiser if message.HasField("most_per_advertiser") else 1,
+        most_share_per_advertiser=message.most_share_per_advertiser,
+        separate_products=not message.repeat_products,
+        separate_categories=message.separate_categories,
+        most_ads=message.most_ads,
+        most_ads_share=message.most_ads_share,
+    )
+
+
 def _for_the_log(message: pb.PageView, permissions: int, data: bytes | None) -> bytes:
     """What may be kept of the request: without consent to remember, neither the visitor nor the session."""
     if permissions & _REMEMBER:
@@ -287,6 +318,8 @@ class AnswerWriter:
             written.markup = ad.markup
             written.price_micros = ad.price_micros
             written.bidder = ad.bidder
+            if ad.currency and ad.currency != self._currency:
+                written.currency = ad.currency
         return message
 
     def _template(self, facts: AdFacts) -> pb.Ad:

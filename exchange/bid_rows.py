@@ -37,6 +37,8 @@ class InsideRows(msgspec.Struct):
     ad: NDArray[np.int32]
     item: NDArray[np.int32]
     match_weight: NDArray[np.float32]
+    # Under which deal of its placement (an index) a finalist takes part; -1: under none. Eligibility decides.
+    deal: NDArray[np.int32]
 
 
 def inside_rows(snapshot: Snapshot, found: Finalists, page_of_placement: NDArray[np.int32]) -> InsideRows:
@@ -44,7 +46,14 @@ def inside_rows(snapshot: Snapshot, found: Finalists, page_of_placement: NDArray
     taken = np.arange(FINALISTS) < found.kept[:, None]
     placement = np.repeat(np.arange(len(found.kept), dtype=np.int32), found.kept)
     ad = found.ad[taken]
-    return InsideRows(placement, page_of_placement[placement], ad, snapshot.book.ad_item[ad], found.weight[taken])
+    return InsideRows(
+        placement,
+        page_of_placement[placement],
+        ad,
+        snapshot.book.ad_item[ad],
+        found.weight[taken],
+        np.full(len(ad), -1, np.int32),
+    )
 
 
 def bid_rows(
@@ -55,12 +64,21 @@ def bid_rows(
     outside: Sequence[ScreenedBid],
     page_of_placement: NDArray[np.int32],
     pages: int,
+    rates: NDArray[np.float64] | None = None,
 ) -> BidRows:
-    """The table for clearing: finalists with what they were offered at, and outside bids with their screening."""
+    """The table for clearing: finalists with what they were offered at, and outside bids with their screening.
+
+    `rates` are those of `snapshot.currencies`, auction micros for one micro of each; 0.0 where there is none. Without
+    them every line item bids in the auction's currency.
+    """
     book = snapshot.book
     count = len(inside.ad)
     outcome = np.full(count, PENDING, np.int32)
     outcome[offered_micros <= 0] = CODE_INDEX[Refusal.NOT_WORTH_BIDDING]
+    rate = np.ones(count, np.float64)
+    if rates is not None:
+        rate = rates[snapshot.item_currency[inside.item]]
+        outcome[rate <= 0.0] = CODE_INDEX[Refusal.WRONG_CURRENCY]
     columns: dict[str, NDArray[np.generic]] = {
         "placement": inside.placement,
         "pricing": book.item_pricing[inside.item],
@@ -68,6 +86,9 @@ def bid_rows(
         "click_probability": click_probability,
         "advertiser": book.item_advertiser[inside.item].astype(np.int64),
         "product": book.ad_product[inside.ad].astype(np.int64),
+        "category": book.ad_category[inside.ad].astype(np.int64),
+        "deal": inside.deal,
+        "rate": rate,
         "account": book.item_account[inside.item],
         "campaign_account": book.item_campaign_account[inside.item],
         "outcome": outcome,
@@ -110,6 +131,9 @@ def _outside_columns(snapshot: Snapshot, outside: Sequence[ScreenedBid]) -> dict
         "click_probability": np.zeros(count, np.float64),
         "advertiser": np.array([number(snapshot.advertiser_rows, s.bid.advertiser_domain) for s in outside], np.int64),
         "product": np.array([number(snapshot.product_rows, s.bid.product_id) for s in outside], np.int64),
+        "category": np.array([number(snapshot.vocabulary.blocks, s.bid.category) for s in outside], np.int64),
+        "deal": np.array([screened.deal for screened in outside], np.int32),
+        "rate": np.array([screened.rate for screened in outside], np.float64),
         "account": np.full(count, -1, np.int32),
         "campaign_account": np.full(count, -1, np.int32),
         "outcome": np.array([CODE_INDEX[s.refusal] if s.refusal else PENDING for s in outside], np.int32),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
+from collections.abc import Callable
 from functools import lru_cache
 
 import msgspec
@@ -57,13 +58,15 @@ def checked_advertiser(draft: Advertiser, errors: Errors) -> Advertiser:
     return msgspec.structs.replace(draft, name=name, domain=domain, state=State.ACTIVE)
 
 
-def checked_campaign(draft: Campaign, currency: str, errors: Errors) -> Campaign:
-    """A new campaign; no time zone is UTC, no state is active."""
+def checked_campaign(
+    draft: Campaign, currency: str, errors: Errors, knows_currency: Callable[[str], bool] = lambda _: False
+) -> Campaign:
+    """A new campaign; no time zone is UTC, no state is active. Its currency is the exchange's or one with a rate."""
     field = "campaign"
     _require(f"{field}.advertiser_id", draft.advertiser_id, errors)
     name = checked_name(f"{field}.name", draft.name, errors)
-    if draft.currency != currency:
-        remedy = f"this exchange trades in {currency}"
+    if draft.currency != currency and not knows_currency(draft.currency):
+        remedy = f"this exchange trades in {currency} and has no rate for that currency"
         errors.append(FieldError(f"{field}.currency", f"is {_shown(draft.currency)}", remedy))
     check_budget(f"{field}.budget", draft.budget, errors, needs_limit=True)
     time_zone = draft.time_zone or "UTC"

@@ -47,15 +47,24 @@ class Write(msgspec.Struct, frozen=True):
 class Campaigns:
     """The use cases. All of them raise InvalidInput with every field at once, NotFound for what is another tenant's."""
 
-    def __init__(self, *, store: CampaignStore, clock: Clock, currency: str, spent: SpentBudgets) -> None:
+    def __init__(
+        self,
+        *,
+        store: CampaignStore,
+        clock: Clock,
+        currency: str,
+        spent: SpentBudgets,
+        knows_currency: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._currency = currency
+        self._knows_currency = knows_currency
         self._spent = spent
 
     @property
     def currency(self) -> str:
-        """The ISO 4217 code of all campaigns here."""
+        """The ISO 4217 code that the exchange sells in; a campaign may have another one."""
         return self._currency
 
     def create_advertiser(self, write: Write, draft: Advertiser) -> Advertiser:
@@ -75,7 +84,7 @@ class Campaigns:
     def create_campaign(self, write: Write, draft: Campaign) -> Campaign:
         """A new campaign of an advertiser."""
         errors: list[FieldError] = []
-        checked = checks.checked_campaign(draft, self._currency, errors)
+        checked = checks.checked_campaign(draft, self._currency, errors, self._knows_currency)
 
         def work(unit: CampaignWrites) -> tuple[Campaign, list[Change]]:
             _advertiser(unit, write.tenant_id, checked.advertiser_id)

@@ -1,33 +1,47 @@
 """Step 7: who wins the page, and what do they pay? One decision over all placements of a page view.
 
 Bids are taken best first over the whole page: worth per thousand impressions plus what the shop itself gains from the
-click. An advertiser and a product win at most one placement of a page. Money is reserved as a bid wins; a bid whose
-money cannot be reserved is refused and the next one is looked at.
+click. The page's rules keep a bid out where an advertiser, a product or a category has won what it may. Money is
+reserved as a bid wins; a bid whose money cannot be reserved is refused and the next one is looked at. Bids under
+guaranteed deals come before all others. Under VCG the slate with the highest sum is sold instead (clearing_vcg.py).
 
-Second price plus (OpenRTB 2.6 §3.2.1, `at` = 2): the winner pays what it needs to stay ahead of the best bid that could
-have had the placement instead, plus one step; never below the floor and never above its own bid.
+What a winner pays stands in clearing_prices.py, a rule a function; a deal may have a rule of its own.
 """
+
+# numba's decorators carry no types; the functions that call these kernels do.
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from exchange.clearing_prices import (
+    impressions_per_unit,
+    in_own_units,
+    keeps_its_rank,
+    runner_up,
+    second_price,
+    squashed,
+    to_reserve,
+)
+from exchange.clearing_rules import keep_out
+from exchange.clearing_terms import ClearingTerms
+from exchange.clearing_vcg import sell_slate
 from exchange.eligibility import CODE_INDEX
 from exchange.refusals import Refusal
-
-# The "plus" of second price plus, per thousand impressions: a hundredth of a currency unit.
-PRICE_STEP_MICROS = 10_000
+from ranking.kernel_cache import inlined, kernel
 
 PENDING = -1
-_LOST = CODE_INDEX[Refusal.LOST_TO_HIGHER_BID]
 _FLOOR = CODE_INDEX[Refusal.BELOW_FLOOR]
+_DEAL_FLOOR = CODE_INDEX[Refusal.BELOW_DEAL_FLOOR]
+_PRIVATE = CODE_INDEX[Refusal.PRIVATE_AUCTION]
+_LOST = CODE_INDEX[Refusal.LOST_TO_HIGHER_BID]
+_LOST_TO_DEAL = CODE_INDEX[Refusal.LOST_TO_DEAL]
+_AD_LOAD = CODE_INDEX[Refusal.AD_LOAD_REACHED]
 _BUDGET = CODE_INDEX[Refusal.BUDGET_EXHAUSTED]
-_BRAND = CODE_INDEX[Refusal.BRAND_ON_PAGE]
-_PRODUCT = CODE_INDEX[Refusal.PRODUCT_ON_PAGE]
 
 
 class Bids(NamedTuple):
@@ -35,169 +49,220 @@ class Bids(NamedTuple):
 
     placement: NDArray[np.int32]
     pricing: NDArray[np.uint8]
-    bid_micros: NDArray[np.int64]  # per unit of the pricing model
+    bid_micros: NDArray[np.int64]  # per unit of the pricing model, in the bid's own currency
     click_probability: NDArray[np.float64]
     advertiser: NDArray[np.int64]  # equal numbers are one advertiser
     product: NDArray[np.int64]  # equal numbers are one product; -1 is none
+    category: NDArray[np.int64]  # equal numbers are one creative category; -1 is none
+    deal: NDArray[np.int32]  # index into the deals of its placement; -1 is an open bid
+    rate: NDArray[np.float64]  # micros of the auction's currency for one micro of the bid's own; 1.0 in the same
     account: NDArray[np.int32]  # rows of the budget book; -1 for an outside bid
     campaign_account: NDArray[np.int32]
     outcome: NDArray[np.int32]  # PENDING, or an index into CODES when already refused; filled by `clear`
-    ecpm_micros: NDArray[np.int64]  # filled by `clear`
-    price_micros: NDArray[np.int64]  # filled by `clear`, winners only
-    reserved_micros: NDArray[np.int64]  # filled by `clear`, winners only
+    ecpm_micros: NDArray[np.int64]  # filled by `clear`: worth per thousand impressions in the auction's currency
+    price_micros: NDArray[np.int64]  # filled by `clear`, winners only; in the bid's own currency
+    reserved_micros: NDArray[np.int64]  # filled by `clear`, winners only; in the bid's own currency
+
+
+class Worth(NamedTuple):
+    """What clearing works out of each bid; arrays by row."""
+
+    score: NDArray[np.float64]  # what it is ranked by: worth per thousand, and the shop's own gain
+    weight: NDArray[np.float64]  # score for one micro of the bid
+    share: NDArray[np.float64]  # units of the pricing model that an impression is expected to bring
+    floor: NDArray[np.float64]  # of its deal, else of its placement
+    rule: NDArray[np.int32]  # what sets its price: its deal's rule, else the page's
+    tier: NDArray[np.uint8]  # 1 under a guaranteed deal
+    ahead_of: NDArray[np.float64]  # under GSP: the best score that it was sold before, -1.0 without any
+    kept_out: NDArray[np.int32]  # the page rule (index into CODES) that winners of other placements set against it
+    namesakes: NDArray[np.int32]  # winners of other placements by the same advertiser
 
 
 def clear(
     bids: Bids,
     page_start: NDArray[np.int32],
-    placement_start: NDArray[np.int32],
-    floor_micros: NDArray[np.int64],
-    first_price: NDArray[np.uint8],
+    terms: ClearingTerms,
     available_micros: NDArray[np.int64],
     *,
     engagement_value_micros: int,
     conversion_rate: float,
+    squashing: float = 1.0,
 ) -> NDArray[np.int32]:
     """Fill in outcomes, prices and reservations; the winning row of each placement, -1 when it is not sold.
 
-    `page_start` (pages + 1) cuts the bids by page view, `placement_start` (pages + 1) the placements; `floor_micros` is
-    by placement, `first_price` by page view. `available_micros` is the budget book's array: what winners reserve is
-    taken out of it here, from both accounts of a bid or from neither.
+    `page_start` (pages + 1) cuts the bids by page view. `available_micros` is the budget book's array: what winners
+    reserve is taken out of it here, from both accounts of a bid or from neither. `squashing` is the exponent that
+    quality counts with under generalised second price. Deterministic: the same arrays come to the same.
     """
-    winners = np.full(len(floor_micros), -1, np.int32)
+    winners = np.full(len(terms.floor_micros), -1, np.int32)
     _clear(
-        bids, page_start, placement_start, floor_micros, first_price, available_micros,
-        float(engagement_value_micros), conversion_rate, winners,
-    )  # fmt: skip
+        bids, page_start, terms, available_micros, float(engagement_value_micros), conversion_rate, squashing, winners
+    )
     return winners
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
-def _impressions_per_unit(pricing, click_probability, conversion_rate):  # type: ignore[no-untyped-def]
-    """How much of one unit of the pricing model an impression is expected to bring."""
-    if pricing == 1:
-        return 0.001
-    if pricing == 2:
-        return click_probability
-    return click_probability * conversion_rate
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _expected_cost(pricing, price, share):  # type: ignore[no-untyped-def]
-    """Whole micros that one impression is expected to cost, rounded up."""
-    if pricing == 1:
-        return (price + 999) // 1000
-    return max(np.int64(1), np.int64(np.ceil(price * share)))
-
-
-@numba.njit(cache=True, nogil=True)
-def _clear(  # type: ignore[no-untyped-def]
-    bids, page_start, placement_start, floor, first_price, available, engagement, conversion_rate, winners
-):
-    score = np.empty(bids.placement.shape[0], np.float64)
-    share = np.empty(bids.placement.shape[0], np.float64)
+@kernel
+def _clear(bids, page_start, terms, available, engagement, conversion_rate, squashing, winners):
+    rows = bids.placement.shape[0]
+    worth = Worth(
+        np.empty(rows, np.float64), np.empty(rows, np.float64), np.empty(rows, np.float64),
+        np.empty(rows, np.float64), np.empty(rows, np.int32), np.zeros(rows, np.uint8),
+        np.empty(rows, np.float64), np.zeros(rows, np.int32), np.zeros(rows, np.int32),
+    )  # fmt: skip
     for page in range(page_start.shape[0] - 1):
         first, last = page_start[page], page_start[page + 1]
-        for row in range(first, last):
-            share[row] = _impressions_per_unit(bids.pricing[row], bids.click_probability[row], conversion_rate)
-            if bids.pricing[row] == 1:
-                bids.ecpm_micros[row] = bids.bid_micros[row]
-            else:
-                bids.ecpm_micros[row] = np.int64(bids.bid_micros[row] * share[row] * 1000.0)
-            score[row] = bids.ecpm_micros[row] + engagement * bids.click_probability[row] * 1000.0
-            if bids.outcome[row] == PENDING and bids.ecpm_micros[row] < floor[bids.placement[row]]:
-                bids.outcome[row] = _FLOOR
-
-        # Best first: each round sells one placement to the best bid that no rule keeps out.
-        while True:
-            best = -1
-            for row in range(first, last):
-                if bids.outcome[row] != PENDING or winners[bids.placement[row]] >= 0:
-                    continue
-                if best >= 0 and score[row] <= score[best]:
-                    continue
-                if not _conflicts(bids, winners, placement_start, page, row):
-                    best = row
-            if best < 0:
-                break
-            cost = _expected_cost(bids.pricing[best], bids.bid_micros[best], share[best])
-            account, campaign = bids.account[best], bids.campaign_account[best]
-            if account >= 0:
-                if available[account] < cost or available[campaign] < cost:
-                    bids.outcome[best] = _BUDGET
-                    continue
-                available[account] -= cost
-                available[campaign] -= cost
-                bids.reserved_micros[best] = cost
-            bids.outcome[best] = 0
-            winners[bids.placement[best]] = best
-
-        for placement in range(placement_start[page], placement_start[page + 1]):
-            winner = winners[placement]
-            if winner < 0:
-                continue
-            price = bids.bid_micros[winner]
-            if first_price[page] == 0:
-                price = _second_price(bids, winners, placement_start, page, first, last, winner, score, share, floor)
-            bids.price_micros[winner] = price
-            account = bids.account[winner]
-            if account >= 0:
-                # Reserved by the bid, kept by the price: what is not needed goes back at once.
-                cost = _expected_cost(bids.pricing[winner], price, share[winner])
-                rest = bids.reserved_micros[winner] - cost
-                bids.reserved_micros[winner] = cost
-                available[account] += rest
-                available[bids.campaign_account[winner]] += rest
-
-        for row in range(first, last):
-            if bids.outcome[row] == PENDING:
-                bids.outcome[row] = _why_lost(bids, winners, placement_start, page, row, score)
+        guaranteed = _weigh(bids, terms, worth, page, first, last, engagement, conversion_rate, squashing)
+        by_slate = terms.price_rule[page] == 502
+        if guaranteed or not by_slate:
+            _sell_best_first(bids, terms, worth, available, winners, page, first, last, guaranteed, by_slate)
+        if by_slate:
+            sell_slate(bids, terms, worth, available, winners, page, first, last)
+        _price(bids, terms, worth, available, winners, page)
+        _tell_losers(bids, terms, worth, winners, page, first, last)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
-def _conflicts(bids, winners, placement_start, page, row):  # type: ignore[no-untyped-def]
-    """Did this advertiser (1) or this product (2) already win another placement of the page? 0 when neither."""
-    for placement in range(placement_start[page], placement_start[page + 1]):
-        winner = winners[placement]
-        if winner < 0 or placement == bids.placement[row]:
-            continue
-        if bids.advertiser[winner] == bids.advertiser[row]:
-            return 1
-        if bids.product[row] >= 0 and bids.product[winner] == bids.product[row]:
-            return 2
-    return 0
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _second_price(  # type: ignore[no-untyped-def]
-    bids, winners, placement_start, page, first, last, winner, score, share, floor
-):
-    placement = bids.placement[winner]
-    runner_up = -1.0
+@inlined
+def _weigh(bids, terms, worth, page, first, last, engagement, conversion_rate, squashing):
+    """Work out what each bid is worth and which terms it stands under; is any under a guaranteed deal?"""
+    placement_of, pricing, bid_micros, chance, deal_of = (
+        bids.placement, bids.pricing, bids.bid_micros, bids.click_probability, bids.deal
+    )  # fmt: skip
+    rate_of, outcome, ecpm_micros, floor_micros = bids.rate, bids.outcome, bids.ecpm_micros, terms.floor_micros
+    private, score, weight_of, share_of = terms.private_auction, worth.score, worth.weight, worth.share
+    floor_of, rule_of = worth.floor, worth.rule
+    guaranteed = False
+    rule = terms.price_rule[page]
+    # Under VCG the shop's own gain stays out: a discount for it could go below the floor.
+    own = 0.0 if rule == 502 else engagement
     for row in range(first, last):
-        if row == winner or bids.placement[row] != placement or bids.outcome[row] != PENDING:
+        placement, rate = placement_of[row], rate_of[row]
+        share = impressions_per_unit(pricing[row], chance[row], conversion_rate)
+        if pricing[row] == 1:
+            weight = rate
+            ecpm = bid_micros[row] if rate == 1.0 else np.int64(min(bid_micros[row] * rate, 4e18))
+        else:
+            weight = share * 1000.0 * rate
+            ecpm = np.int64(min(bid_micros[row] * share * 1000.0 * rate, 4e18))
+        ranked = np.float64(ecpm)
+        if rule == 501 and squashing != 1.0 and pricing[row] != 1:
+            weight = squashed(share, squashing) * 1000.0 * rate
+            ranked = bid_micros[row] * weight
+        ecpm_micros[row], share_of[row], weight_of[row] = ecpm, share, weight
+        score[row] = ranked + own * chance[row] * 1000.0
+        rule_of[row] = rule
+        floor = floor_micros[placement]
+        refusal = _FLOOR
+        if deal_of[row] >= 0:
+            deal = terms.deal_start[placement] + deal_of[row]
+            floor = terms.deal_floor_micros[deal]
+            refusal = _DEAL_FLOOR
+            if terms.deal_price_rule[deal] != 0:
+                rule_of[row] = terms.deal_price_rule[deal]
+            if terms.deal_guaranteed[deal] != 0:
+                worth.tier[row] = 1
+                guaranteed = True
+        elif private[placement] != 0 and outcome[row] == PENDING:
+            outcome[row] = _PRIVATE
+        floor_of[row] = np.float64(floor)
+        if outcome[row] == PENDING and ecpm < floor:
+            outcome[row] = refusal
+    return guaranteed
+
+
+@inlined
+def _sell_best_first(bids, terms, worth, available, winners, page, first, last, guaranteed, only_guaranteed):
+    """Each round sells one placement to the best bid that no rule keeps out, under guaranteed deals first."""
+    placement_of, outcome, score, tier_of, kept_out = (
+        bids.placement, bids.outcome, worth.score, worth.tier, worth.kept_out
+    )  # fmt: skip
+    left = terms.most_ads[page]
+    tier = 1 if guaranteed else 0
+    while left > 0:
+        best = -1
+        for row in range(first, last):
+            if outcome[row] != PENDING or kept_out[row] != 0 or (best >= 0 and score[row] <= score[best]):
+                continue
+            if winners[placement_of[row]] < 0 and tier_of[row] >= tier:
+                best = row
+        if best < 0:
+            if tier == 0 or only_guaranteed:
+                break
+            tier = 0
             continue
-        if score[row] > runner_up and not _conflicts(bids, winners, placement_start, page, row):
-            runner_up = score[row]
-    per_mille = float(floor[placement])
-    if runner_up >= 0.0:
-        own_gain = score[winner] - bids.ecpm_micros[winner]
-        per_mille = max(per_mille, runner_up - own_gain + PRICE_STEP_MICROS)
-    if bids.pricing[winner] == 1:
-        price = np.int64(np.ceil(per_mille))
-    else:
-        price = np.int64(np.ceil(per_mille / (1000.0 * share[winner])))
-    return min(bids.bid_micros[winner], max(price, np.int64(1)))
+        cost = to_reserve(bids.pricing[best], bids.bid_micros[best], worth.share[best])
+        account, campaign = bids.account[best], bids.campaign_account[best]
+        if account >= 0:
+            if available[account] < cost or available[campaign] < cost:
+                outcome[best] = _BUDGET
+                continue
+            available[account] -= cost
+            available[campaign] -= cost
+            bids.reserved_micros[best] = cost
+        if worth.rule[best] == 501:
+            # Its rank is against those who may still win elsewhere, so they are looked at at the moment of the sale.
+            worth.ahead_of[best] = runner_up(placement_of, outcome, score, tier_of, kept_out, best)
+        outcome[best] = 0
+        winners[placement_of[best]] = best
+        left -= 1
+        keep_out(
+            placement_of, bids.advertiser, bids.product, bids.category, kept_out, worth.namesakes,
+            terms.most_per_advertiser[page], terms.separate[page], first, last, best,
+        )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
-def _why_lost(bids, winners, placement_start, page, row, score):  # type: ignore[no-untyped-def]
-    """A page-wide rule is the reason only where the bid would have won without it."""
-    winner = winners[bids.placement[row]]
-    if winner < 0 or score[row] > score[winner]:
-        conflict = _conflicts(bids, winners, placement_start, page, row)
-        if conflict == 1:
-            return _BRAND
-        if conflict == 2:
-            return _PRODUCT
-    return _LOST
+@inlined
+def _price(bids, terms, worth, available, winners, page):
+    """Set the prices, and give back what was reserved by the bid and is not needed by the price."""
+    placement_of, outcome, pricing, bid_micros, rate = (
+        bids.placement, bids.outcome, bids.pricing, bids.bid_micros, bids.rate
+    )  # fmt: skip
+    ecpm_micros, score, share, floor = bids.ecpm_micros, worth.score, worth.share, worth.floor
+    rule, tier, kept_out = worth.rule, worth.tier, worth.kept_out
+    for placement in range(terms.placement_start[page], terms.placement_start[page + 1]):
+        winner = winners[placement]
+        if winner < 0:
+            continue
+        bid = bid_micros[winner]
+        if rule[winner] == 1:
+            bids.price_micros[winner] = bid
+        elif rule[winner] == 3:
+            bids.price_micros[winner] = in_own_units(floor[winner], pricing[winner], share[winner], rate[winner], bid)
+        elif rule[winner] == 501:
+            own_gain = score[winner] - bid * worth.weight[winner]
+            least = in_own_units(floor[winner], pricing[winner], share[winner], rate[winner], bid)
+            bids.price_micros[winner] = keeps_its_rank(
+                worth.ahead_of[winner], own_gain, worth.weight[winner], least, bid
+            )
+        elif bids.price_micros[winner] == 0:
+            own_gain = score[winner] - ecpm_micros[winner]
+            others = runner_up(placement_of, outcome, score, tier, kept_out, winner)
+            per_mille = second_price(others, own_gain, floor[winner])
+            bids.price_micros[winner] = in_own_units(per_mille, pricing[winner], share[winner], rate[winner], bid)
+        account = bids.account[winner]
+        if account >= 0:
+            cost = to_reserve(pricing[winner], bids.price_micros[winner], share[winner])
+            rest = bids.reserved_micros[winner] - cost
+            bids.reserved_micros[winner] = cost
+            available[account] += rest
+            available[bids.campaign_account[winner]] += rest
+
+
+@inlined
+def _tell_losers(bids, terms, worth, winners, page, first, last):
+    """Give every bid that is left its outcome: a page rule only where the bid would have won without it."""
+    placement_of, outcome, deal_of, score, tier, kept_out = (
+        bids.placement, bids.outcome, bids.deal, worth.score, worth.tier, worth.kept_out
+    )  # fmt: skip
+    for row in range(first, last):
+        if outcome[row] != PENDING:
+            continue
+        winner = winners[placement_of[row]]
+        if winner < 0:
+            # Nothing else can have kept it from an empty placement than the page's rules.
+            outcome[row] = kept_out[row] if kept_out[row] != 0 else _AD_LOAD
+        elif kept_out[row] != 0 and score[row] > score[winner] and tier[row] >= tier[winner]:
+            outcome[row] = kept_out[row]
+        elif tier[row] < tier[winner] or (deal_of[winner] >= 0 and deal_of[row] < 0):
+            outcome[row] = _LOST_TO_DEAL
+        else:
+            outcome[row] = _LOST

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +13,7 @@ from exchange.inventory import Snapshot
 from exchange.ports import PageColumns, Ranker
 from exchange.request import PageView
 from exchange.visitor import Visitor
+from ranking.kernel_cache import kernel
 
 
 def click_chances(
@@ -43,7 +43,7 @@ def click_chances(
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _affinities(start, products, weights, page, product, affinity):  # type: ignore[no-untyped-def]
     for row in range(page.shape[0]):
         for at in range(start[page[row]], start[page[row] + 1]):

@@ -33,10 +33,13 @@ def compose(
     price_of = rows.bids.price_micros[held.winners].tolist() if len(rows.ad) else winner
     bidder_of = rows.bidder[held.winners].tolist() if len(rows.ad) else winner
     worth_of = _worth(held).tolist() if len(rows.ad) else winner
+    foreign = held.foreign
     answers = []
     at = 0
     for view, auction_id in zip(held.views, auction_ids, strict=True):
         placements = []
+        currency = view.currency or held.currency
+        converts = foreign or currency != held.currency
         for index, placement in enumerate(view.placements):
             ad = None
             if winner[at] >= 0:
@@ -44,7 +47,10 @@ def compose(
                 row = ad_of[at]
                 facts = ads[row] if row >= 0 else outside_facts(rows.outside[-1 - row].bid)
                 markup = with_impression(facts.markup, impression_id)
-                ad = Ad(impression_id, facts, markup, price_of[at], bidders[bidder_of[at]], worth_of[at])
+                price = price_of[at]
+                if converts:
+                    price = held.rates.down(price, held.own_currency(winner[at]), currency)
+                ad = Ad(impression_id, facts, markup, price, bidders[bidder_of[at]], worth_of[at], currency=currency)
             placements.append(PlacementAnswer(placement.placement_id, ad, reasons[at]))
             at += 1
         answers.append(Answer(auction_id, view.request_id, tuple(placements)))
@@ -52,17 +58,18 @@ def compose(
 
 
 def _worth(held: Held) -> NDArray[np.int64]:
-    """What each winner's price comes to per thousand impressions, rounded down: its eCPM by the part of its bid that it
-    pays. Without meaning where nobody won.
+    """What each winner's price comes to per thousand impressions in the auction's currency, rounded down: its eCPM by
+    the part of its bid that it pays. Without meaning where nobody won.
     """
     bids, won = held.rows.bids, held.winners
     ecpm, bid, price = bids.ecpm_micros[won], np.maximum(bids.bid_micros[won], 1), bids.price_micros[won]
     # In floats, as the product of two amounts may leave 64 bits; a price of its whole bid is exact.
     share = np.floor(ecpm * (price / bid)).astype(np.int64)
-    return np.where(bids.pricing[won] == PricingModel.CPM, price, np.minimum(share, ecpm))
+    exact = (bids.pricing[won] == PricingModel.CPM) & (bids.rate[won] == 1.0)
+    return np.where(exact, price, np.minimum(share, ecpm))
 
 
-def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str], currency: str) -> WonBatch:
+def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str]) -> WonBatch:
     """What was sold and is now held, in columns by sold placement."""
     (places,) = np.nonzero(held.winners >= 0)
     won = held.winners[places]
@@ -75,7 +82,7 @@ def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str], currenc
     known = len(book.ad_item) > 0
     return WonBatch(
         held_at_ms=held.held_at_ms,
-        currency=currency,
+        currency=held.currency,
         auction_ids=list(auction_ids),
         visitor_ids=[view.visitor_id if view.permissions & _REMEMBER else "" for view in held.views],
         page_row=page.astype(np.int32),
@@ -93,4 +100,10 @@ def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str], currenc
         outside_domains={
             entry: rows.outside[-1 - row].bid.advertiser_domain for entry, row in enumerate(ad.tolist()) if row < 0
         },
+        currencies=_other_currencies(held, won) if held.foreign else {},
     )
+
+
+def _other_currencies(held: Held, won: NDArray[np.int32]) -> dict[int, str]:
+    own = [held.own_currency(row) for row in won.tolist()]
+    return {entry: code for entry, code in enumerate(own) if code != held.currency}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from exchange.bid_rows import InsideRows
 from exchange.order_book import OrderBook
+from exchange.page_rules import USUAL, PageRules
 from exchange.request import PageView, PriceRule, PricingModel
 
 _SIMPLE_RULES = (int(PriceRule.FIRST_PRICE), int(PriceRule.SECOND_PRICE))
@@ -24,17 +25,18 @@ class AtHand(NamedTuple):
     inside: InsideRows
     offered_micros: NDArray[np.int64]
     click_probability: NDArray[np.float64]
+    rate: NDArray[np.float64] | None  # by currency of the book; None when all bids are in the auction's own
     placement_start: NDArray[np.int32]
     views: Sequence[PageView]
 
 
-def least_to_matter(at_hand: AtHand, conversion_rate: float) -> int:
+def least_to_matter(at_hand: AtHand, conversion_rate: float, page_rules: PageRules) -> int:
     """Micros per thousand impressions at or below which no further bid wins or sets a price anywhere in the batch.
 
     0, so that everybody is waited for, where a page view is sold by rules that let other bids matter too: deals, GSP,
     VCG, rules of its own for the page.
     """
-    if any(view.price_rule not in _SIMPLE_RULES or any(p.deals for p in view.placements) for view in at_hand.views):
+    if page_rules != USUAL or not all(map(_is_simple, at_hand.views)):
         return 0
     book, inside = at_hand.book, at_hand.inside
     pricing = book.item_pricing[inside.item]
@@ -44,12 +46,23 @@ def least_to_matter(at_hand: AtHand, conversion_rate: float) -> int:
         [np.ones(len(chance)), 1000 * chance],
         1000 * chance * conversion_rate,
     )
+    worth = np.maximum(at_hand.offered_micros, 0) * per_mille
+    if at_hand.rate is not None:
+        worth *= at_hand.rate[book.item_currency[inside.item]]
     return bar_of(
         inside.placement,
-        np.maximum(at_hand.offered_micros, 0) * per_mille,
+        worth,
         book.item_advertiser[inside.item].astype(np.int64),
         book.ad_product[inside.ad].astype(np.int64),
         at_hand.placement_start,
+    )
+
+
+def _is_simple(view: PageView) -> bool:
+    return (
+        view.price_rule in _SIMPLE_RULES
+        and view.page_rules is None
+        and not any(placement.deals or placement.private_auction for placement in view.placements)
     )
 
 

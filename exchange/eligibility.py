@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from exchange.order_book import ANY_TERM, OrderBook
 from exchange.refusals import Refusal
+from ranking.kernel_cache import inlined, kernel
 
 # Finalists of a placement; the ranker scores these and no others.
 FINALISTS = 8
@@ -124,7 +124,7 @@ def eligible(
     return found
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _run_of(book, shape, term):  # type: ignore[no-untyped-def]
     key = np.int64(shape) << 32 | np.int64(term)
     mask = book.table_key.shape[0] - 1
@@ -136,7 +136,7 @@ def _run_of(book, shape, term):  # type: ignore[no-untyped-def]
     return np.int32(-1)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _match_weight(book, item, scratch, stamp):  # type: ignore[no-untyped-def]
     """Summed weight of matched terms, or -1 when a clause has no match."""
     weight = np.float32(0.0)
@@ -152,7 +152,7 @@ def _match_weight(book, item, scratch, stamp):  # type: ignore[no-untyped-def]
     return weight
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _refusal(book, ad, item, pages, page, available, scratch, block_stamp, now_ms):  # type: ignore[no-untyped-def]
     """Index into CODES of the first rule that refuses, 0 when none does. The cheap rules come first."""
     review = book.ad_review[ad]
@@ -188,7 +188,7 @@ def _refusal(book, ad, item, pages, page, available, scratch, block_stamp, now_m
     return 0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _walk(book, pages, available, scratch, found, now_ms):  # type: ignore[no-untyped-def]
     head = np.empty(RUNS, np.int64)
     end = np.empty(RUNS, np.int64)

@@ -51,6 +51,8 @@ class WonBatch(msgspec.Struct):
     bidders: list[str]
     product_ids: list[str]
     outside_domains: dict[int, str] = msgspec.field(default_factory=dict)
+    # Entries that are not in `currency`: prices and reservations are in the currency of the bid.
+    currencies: dict[int, str] = msgspec.field(default_factory=dict)
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):
@@ -245,7 +247,7 @@ class Holds:
             pricing_model=PricingModel.CPM if outside else int(won.pricing_model[entry]),
             price_micros=int(won.price_micros[entry]),
             left_micros=0 if outside else int(won.reserved_micros[entry]),
-            currency=won.currency,
+            currency=won.currencies.get(entry, won.currency),
             visitor_id=won.visitor_ids[int(won.page_row[entry])],
             product_id=won.product_ids[entry],
             bidder=won.bidders[int(won.bidder_index[entry])],

@@ -83,12 +83,16 @@ class Snapshot(msgspec.Struct, frozen=True):
     prior: NDArray[np.float64]
     advertisers: list[str]
     advertiser_rows: dict[str, int]
+    # Currencies of the line items; (items,) indices into them.
+    currencies: tuple[str, ...]
+    item_currency: NDArray[np.int32]
 
 
 class InventoryCompiler:
     """Keeps the line items in their encoded form, so that a change costs its own encoding and one merge of arrays.
 
-    `account_row` gives the row of an account in the budget book; `in_stock` answers for a product id.
+    `account_row` gives the row of an account in the budget book; `in_stock` answers for a product id; `rate_of` gives
+    what one micro of a currency is worth in micros of the auction's.
     """
 
     def __init__(
@@ -98,11 +102,13 @@ class InventoryCompiler:
         account_row: Callable[[int], int],
         in_stock: Callable[[str], bool] = lambda _: True,
         engagement_value_micros: int = 0,
+        rate_of: Callable[[str], float] = lambda _: 1.0,
     ) -> None:
         self._ranker = ranker
         self._account_row = account_row
         self._in_stock = in_stock
         self._engagement_value_micros = engagement_value_micros
+        self._rate_of = rate_of
         self._vocabulary = Vocabulary()
         self._records: dict[str, LineItemRecord] = {}
         self._rows: dict[int, int] = {}
@@ -136,6 +142,7 @@ class InventoryCompiler:
         compiled, prior = self._product_part(product_ids)
         advertisers = sorted({record.advertiser_domain for record in items})
         advertiser_rows = {domain: row for row, domain in enumerate(advertisers)}
+        currencies = tuple(sorted({record.currency for record in items}))
 
         item_clause, clause_term, terms, primary = self._clauses(items)
         ad_item = np.array([row for row, _ in pairs], dtype=np.int32)
@@ -145,7 +152,9 @@ class InventoryCompiler:
         ad_product = np.array([product_rows.get(c.product_id, -1) for _, c in pairs], dtype=np.int32)
         item_bid = np.array([record.bid_micros for record in items], dtype=np.int64)
         item_pricing = np.array([record.pricing_model for record in items], dtype=np.uint8)
-        ad_worth = self._static_worth(item_bid[ad_item], item_pricing[ad_item], prior[ad_product, 0])
+        # The order of the walk goes by the rates of now; clearing goes by those of its own moment.
+        rates = np.array([self._rate_of(record.currency) for record in items], dtype=np.float64)
+        ad_worth = self._static_worth(item_bid[ad_item] * rates[ad_item], item_pricing[ad_item], prior[ad_product, 0])
         runs = _postings(ad_item, ad_shape, ad_worth, primary)
 
         zones = words.zones
@@ -209,6 +218,8 @@ class InventoryCompiler:
             prior=prior,
             advertisers=advertisers,
             advertiser_rows=advertiser_rows,
+            currencies=currencies,
+            item_currency=np.array([currencies.index(record.currency) for record in items], dtype=np.int32),
         )
 
     def _product_part(self, product_ids: list[str]) -> tuple[object, NDArray[np.float64]]:
@@ -219,13 +230,13 @@ class InventoryCompiler:
         return self._products[1], self._products[2]
 
     def _static_worth(
-        self, bids: NDArray[np.int64], pricing: NDArray[np.uint8], rate: NDArray[np.float64]
+        self, bids: NDArray[np.float64], pricing: NDArray[np.uint8], rate: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         """What a standing bid is worth per thousand impressions before anything is known of the page view."""
         per_click = bids * rate * 1000
         worth = np.select(
             [pricing == PricingModel.CPM, pricing == PricingModel.CPC],
-            [bids.astype(np.float64), per_click],
+            [bids, per_click],
             per_click * CONVERSION_PRIOR,
         )
         return (worth + rate * (1000 * self._engagement_value_micros)).astype(np.int64)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from exchange.bid_rows import BidRows
-from exchange.eligibility import CODES, Finalists
+from exchange.clearing_terms import ClearingTerms
+from exchange.currencies import RateTable
+from exchange.eligibility import CODES, REFUSED_RECORDED, Finalists
 from exchange.inventory import Snapshot
+from exchange.recorded_terms import recorded_terms
 from exchange.refusals import NO_BIDS
 from exchange.request import PageView
+from ranking.kernel_cache import kernel
 from streams.auction_block import AuctionColumns, OutsideBid
 
 _CODE_OF_INDEX = np.array(CODES, np.uint32)
@@ -34,6 +37,31 @@ class Held(msgspec.Struct):
     winners: NDArray[np.int32]
     # (page view, index into CODES) of bids without a row: outside bidders that were late or failed, bids gone astray.
     loose: list[tuple[int, int]]
+    terms: ClearingTerms
+    rates: RateTable
+    # ISO 4217: what is compared and recorded is in it.
+    currency: str
+
+    @property
+    def foreign(self) -> bool:
+        """Is any bid in another currency than the auction's?"""
+        return any(code != self.currency for code in self.snapshot.currencies) or any(
+            screened.bid.currency != self.currency for screened in self.rows.outside
+        )
+
+    @property
+    def foreign(self) -> bool:
+        """Is any bid in another currency than the auction's?"""
+        return any(code != self.currency for code in self.snapshot.currencies) or any(
+            screened.bid.currency != self.currency for screened in self.rows.outside
+        )
+
+    def own_currency(self, row: int) -> str:
+        """The currency of a bid, its price and its reservation."""
+        ad = int(self.rows.ad[row])
+        if ad < 0:
+            return self.rows.outside[-1 - ad].bid.currency
+        return self.snapshot.currencies[self.snapshot.item_currency[self.snapshot.book.ad_item[ad]]]
 
 
 class Counted(msgspec.Struct):
@@ -72,7 +100,7 @@ def count(held: Held) -> Counted:
     return counted
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _count(  # type: ignore[no-untyped-def]
     placement_of, outcome_of, refused_total, refused_count, refused_code, page_of, winners, codes,
     no_ad_reason, outcomes, bids_in, more
@@ -106,7 +134,13 @@ def _count(  # type: ignore[no-untyped-def]
 
 
 def columns_of(
-    held: Held, counted: Counted, *, model_version: str, currency: str, bidders: list[str]
+    held: Held,
+    counted: Counted,
+    *,
+    model_version: str,
+    bidders: list[str],
+    engagement_value_micros: int = 0,
+    squashing: float = 1.0,
 ) -> AuctionColumns:
     """The batch as the columns of AuctionsHeld: cleared bids first, then the refused ones that were kept by name."""
     rows, bids, found, snapshot = held.rows, held.rows.bids, held.found, held.snapshot
@@ -131,7 +165,7 @@ def columns_of(
         held_at_ms=held.held_at_ms,
         snapshot_sequence=snapshot.sequence,
         model_version=model_version,
-        currency=currency,
+        currency=held.currency,
         auction_id_high=np.array([number >> 64 for number in numbers], np.uint64),
         auction_id_low=np.array([number & _LOW for number in numbers], np.uint64),
         permissions=np.array([view.permissions for view in views], u32),
@@ -156,10 +190,13 @@ def columns_of(
         more_count=counted.more[more_page, more_code],
         bidders=bidders,
         outside_bids=[_outside(row, rows) for row in np.nonzero(rows.ad < 0)[0].tolist()] if rows.outside else [],
+        engagement_value_micros=engagement_value_micros,
+        squashing=squashing,
+        **recorded_terms(held, total, found.refused_ad[np.arange(REFUSED_RECORDED) < found.refused_count[:, None]]),
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fill(  # type: ignore[no-untyped-def]
     of_placement, of_bid, of_chance, of_ecpm, of_price, of_reserved, of_outcome, of_ad, of_bidder,
     refused_count, refused_ad, refused_code,

@@ -144,7 +144,15 @@ def won_batch(columns: AuctionColumns, book: BudgetBook, facts: Facts) -> WonBat
             for entry, (number, bid, _) in enumerate(entries)
             if not number and bid in outside
         },
+        currencies=_other_currencies(columns, bids),
     )
+
+
+def _other_currencies(columns: AuctionColumns, bids: NDArray[np.int64]) -> dict[int, str]:
+    if not columns.bid_currency.size:
+        return {}
+    own = columns.bid_currency[bids].tolist()
+    return {entry: columns.currencies[code] for entry, code in enumerate(own) if 0 < code < len(columns.currencies)}
 
 
 def _noticed(log: EventLog, terms: Terms, now_ms: int) -> tuple[dict[str, _Ad], int]:
@@ -259,8 +267,13 @@ def _only(batch: WonBatch, kept: NDArray[np.bool_]) -> WonBatch:
         if isinstance(getattr(batch, name), np.ndarray)
     }
     domains = {new: batch.outside_domains[old] for new, old in enumerate(entries) if old in batch.outside_domains}
+    currencies = {new: batch.currencies[old] for new, old in enumerate(entries) if old in batch.currencies}
     return replace(
-        batch, product_ids=[batch.product_ids[entry] for entry in entries], outside_domains=domains, **columns
+        batch,
+        product_ids=[batch.product_ids[entry] for entry in entries],
+        outside_domains=domains,
+        currencies=currencies,
+        **columns,
     )
 
 

@@ -6,6 +6,8 @@ from enum import IntEnum
 
 import msgspec
 
+from exchange.page_rules import PageRules
+
 
 class Format(IntEnum):
     """What kind of ad a placement can show; numbers of haat.exchange.v1.Format."""
@@ -152,3 +154,9 @@ class PageView(msgspec.Struct, frozen=True, gc=False):
     allowed_languages: tuple[str, ...] = ()
     allowed_categories: tuple[str, ...] = ()
     openrtb: bytes = b""
+    # ISO 4217: of the floors, the deals and the prices in the answer; empty is the exchange's own.
+    currency: str = ""
+    # Currencies that outside bids may be in (`cur` of OpenRTB 2.6 §3.2.1); none: the exchange's own alone.
+    currencies: tuple[str, ...] = ()
+    # The publisher's rules over the page; None: the exchange's.
+    page_rules: PageRules | None = None

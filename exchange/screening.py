@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from common.money import ABSURD_PRICE_MICROS
 from exchange.bidding import OutsideAnswer, OutsideBid
+from exchange.currencies import BUILT_IN, RateTable, bid_rate
 from exchange.eligibility import CODE_INDEX
 from exchange.refusals import Refusal
 from exchange.request import PageView, Placement
@@ -21,12 +22,18 @@ _NAME_LIMIT = 64
 
 
 class ScreenedBid(msgspec.Struct, frozen=True):
-    """An outside bid with its placement (index in the batch) and WON (0) for "may take part", or its refusal."""
+    """An outside bid with its placement (index in the batch) and WON (0) for "may take part", or its refusal.
+
+    `deal` is the index of the deal it names among those of its placement, -1 for an open bid; `rate` is what one micro
+    of its currency is in micros of the auction's.
+    """
 
     bidder: int
     placement_row: int
     bid: OutsideBid
     refusal: Refusal
+    deal: int = -1
+    rate: float = 1.0
 
 
 def screen_all(
@@ -36,6 +43,7 @@ def screen_all(
     placement_start: NDArray[np.int32],
     currency: str,
     saw: Callable[[int, int, int, Refusal], None],
+    rates: RateTable = BUILT_IN,
 ) -> tuple[list[ScreenedBid], list[tuple[int, int]]]:
     """Every outside bid with its verdict, and what has no bid to hang a verdict on.
 
@@ -61,8 +69,10 @@ def screen_all(
             if place < 0:
                 loose.append((row, CODE_INDEX[Refusal.INVALID_BID]))
                 continue
-            refusal = refusal_of(bid, views[row].placements[place], currency)
-            screened.append(ScreenedBid(answer.bidder, starts[row] + place, bid, refusal))
+            view = views[row]
+            rate = bid_rate(rates, bid.currency, currency, view.currencies)
+            refusal = refusal_of(bid, view.placements[place], rate)
+            screened.append(ScreenedBid(answer.bidder, starts[row] + place, bid, refusal, rate=rate))
     return screened, loose
 
 
@@ -73,11 +83,14 @@ def _place_of(bid: OutsideBid, view: PageView) -> int:
     return -1
 
 
-def refusal_of(bid: OutsideBid, placement: Placement, currency: str) -> Refusal:
-    """The first rule that refuses this bid at this placement, or WON (0) when it may take part."""
+def refusal_of(bid: OutsideBid, placement: Placement, rate: float) -> Refusal:
+    """The first rule that refuses this bid at this placement, or WON (0) when it may take part.
+
+    `rate` is what its currency is worth in the auction's, 0.0 when it may not be bid in.
+    """
     if not _well_formed(bid):
         return Refusal.INVALID_BID
-    if bid.currency != currency:
+    if rate <= 0.0:
         return Refusal.WRONG_CURRENCY
     if bid.format not in {shape[0] for shape in placement.shapes}:
         return Refusal.FORMAT_NOT_ALLOWED

@@ -49,6 +49,7 @@ class AuctionCalls:
         max_batch: int,
         max_message_bytes: int,
         batcher: Batcher | None = None,
+        knows_currency: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._hold_auctions = hold_auctions
         self._take_notices = take_notices
@@ -56,7 +57,7 @@ class AuctionCalls:
         self._clock = clock
         self._max_batch = max_batch
         self._max_message_bytes = max_message_bytes
-        self._reader = PageViewReader(currency=currency, tmax_ms=tmax_ms)
+        self._reader = PageViewReader(currency=currency, tmax_ms=tmax_ms, knows_currency=knows_currency)
         self._writer = AnswerWriter(currency)
         self._batcher = batcher if batcher is not None else Batcher(hold_auctions)
 

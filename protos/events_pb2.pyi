@@ -57,6 +57,19 @@ class AuctionsHeld(_message.Message):
     MORE_COUNT_FIELD_NUMBER: _builtins.int
     BIDDERS_FIELD_NUMBER: _builtins.int
     OUTSIDE_BIDS_FIELD_NUMBER: _builtins.int
+    RATE_TABLE_FIELD_NUMBER: _builtins.int
+    CURRENCIES_FIELD_NUMBER: _builtins.int
+    CURRENCY_RATES_FIELD_NUMBER: _builtins.int
+    BID_CURRENCY_FIELD_NUMBER: _builtins.int
+    BID_DEAL_PLUS_ONE_FIELD_NUMBER: _builtins.int
+    FLOOR_MICROS_FIELD_NUMBER: _builtins.int
+    MOST_PER_ADVERTISER_FIELD_NUMBER: _builtins.int
+    MOST_ADS_FIELD_NUMBER: _builtins.int
+    SEPARATE_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_VALUE_MICROS_FIELD_NUMBER: _builtins.int
+    SQUASHING_FIELD_NUMBER: _builtins.int
+    DEALS_FIELD_NUMBER: _builtins.int
+    PRIVATE_AUCTION_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     held_at_ms: _builtins.int
     snapshot_sequence: _builtins.int
@@ -64,6 +77,12 @@ class AuctionsHeld(_message.Message):
     model_version: _builtins.str
     """Of the click model, or "prior"."""
     currency: _builtins.str
+    rate_table: _builtins.str
+    """Of the table of currency rates that was asked; empty when no money was converted."""
+    engagement_value_micros: _builtins.int
+    """What a click is worth to the shop itself, in micros."""
+    squashing: _builtins.float
+    """The exponent of quality under generalised second price; 0.0 in records of before is 1.0."""
     @_builtins.property
     def auction_id_high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """One entry for each page view."""
@@ -82,7 +101,7 @@ class AuctionsHeld(_message.Message):
 
     @_builtins.property
     def price_rule(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """1 first price, 2 second price."""
+        """haat.exchange.v1.PriceRule"""
 
     @_builtins.property
     def page_view(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
@@ -114,7 +133,7 @@ class AuctionsHeld(_message.Message):
 
     @_builtins.property
     def bid_micros(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Per unit of the pricing model."""
+        """Per unit of the pricing model, in the bid's own currency (`bid_currency`), as its price and its reservation."""
 
     @_builtins.property
     def bid_outcome(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -124,7 +143,7 @@ class AuctionsHeld(_message.Message):
     def bid_click_probability(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
     @_builtins.property
     def bid_ecpm_micros(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """What the bid is worth per thousand impressions."""
+        """What the bid is worth per thousand impressions, in `currency`."""
 
     @_builtins.property
     def bid_price_micros(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -146,6 +165,42 @@ class AuctionsHeld(_message.Message):
     def bidders(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def outside_bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutsideBid]: ...
+    @_builtins.property
+    def currencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The auction's own first; empty when there is no other."""
+
+    @_builtins.property
+    def currency_rates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """What one micro of each is in micros of the auction's."""
+
+    @_builtins.property
+    def bid_currency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One entry for each recorded bid, an index into `currencies`; empty when all are 0."""
+
+    @_builtins.property
+    def bid_deal_plus_one(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One entry for each recorded bid: its deal among those of its placement, plus one; empty when all are 0."""
+
+    @_builtins.property
+    def floor_micros(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One entry for each placement: the floor as it was held to, per thousand impressions in `currency`."""
+
+    @_builtins.property
+    def most_per_advertiser(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One entry for each page view: its page rules as numbers; all three are empty when they are the usual ones."""
+
+    @_builtins.property
+    def most_ads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def separate(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def deals(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferedDeal]:
+        """Deals of the placements of the batch, in order."""
+
+    @_builtins.property
+    def private_auction(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One entry for each placement: 1 when it was sold under deals alone; empty when none was."""
+
     def __init__(
         self,
         *,
@@ -178,14 +233,63 @@ class AuctionsHeld(_message.Message):
         more_count: _abc.Iterable[_builtins.int] | None = ...,
         bidders: _abc.Iterable[_builtins.str] | None = ...,
         outside_bids: _abc.Iterable[Global___OutsideBid] | None = ...,
+        rate_table: _builtins.str = ...,
+        currencies: _abc.Iterable[_builtins.str] | None = ...,
+        currency_rates: _abc.Iterable[_builtins.float] | None = ...,
+        bid_currency: _abc.Iterable[_builtins.int] | None = ...,
+        bid_deal_plus_one: _abc.Iterable[_builtins.int] | None = ...,
+        floor_micros: _abc.Iterable[_builtins.int] | None = ...,
+        most_per_advertiser: _abc.Iterable[_builtins.int] | None = ...,
+        most_ads: _abc.Iterable[_builtins.int] | None = ...,
+        separate: _abc.Iterable[_builtins.int] | None = ...,
+        engagement_value_micros: _builtins.int = ...,
+        squashing: _builtins.float = ...,
+        deals: _abc.Iterable[Global___OfferedDeal] | None = ...,
+        private_auction: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currency", b"currency", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "price_rule", b"price_rule", "schema_version", b"schema_version", "snapshot_sequence", b"snapshot_sequence", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_currency", b"bid_currency", "bid_deal_plus_one", b"bid_deal_plus_one", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currencies", b"currencies", "currency", b"currency", "currency_rates", b"currency_rates", "deals", b"deals", "engagement_value_micros", b"engagement_value_micros", "floor_micros", b"floor_micros", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "most_ads", b"most_ads", "most_per_advertiser", b"most_per_advertiser", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "price_rule", b"price_rule", "private_auction", b"private_auction", "rate_table", b"rate_table", "schema_version", b"schema_version", "separate", b"separate", "snapshot_sequence", b"snapshot_sequence", "squashing", b"squashing", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuctionsHeld: _TypeAlias = AuctionsHeld  # noqa: Y015
+
+@_typing.final
+class OfferedDeal(_message.Message):
+    """A deal as clearing held to it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    DEAL_ID_FIELD_NUMBER: _builtins.int
+    FLOOR_MICROS_FIELD_NUMBER: _builtins.int
+    PRICE_RULE_FIELD_NUMBER: _builtins.int
+    GUARANTEED_FIELD_NUMBER: _builtins.int
+    placement: _builtins.int
+    """Index of the placement among all placements of the batch."""
+    deal_id: _builtins.str
+    floor_micros: _builtins.int
+    """Per thousand impressions in the auction's currency."""
+    price_rule: _builtins.int
+    """haat.exchange.v1.PriceRule, or 3 for the agreed price; 0: as the page view."""
+    guaranteed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        placement: _builtins.int = ...,
+        deal_id: _builtins.str = ...,
+        floor_micros: _builtins.int = ...,
+        price_rule: _builtins.int = ...,
+        guaranteed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deal_id", b"deal_id", "floor_micros", b"floor_micros", "guaranteed", b"guaranteed", "placement", b"placement", "price_rule", b"price_rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferedDeal: _TypeAlias = OfferedDeal  # noqa: Y015
 
 @_typing.final
 class OutsideBid(_message.Message):

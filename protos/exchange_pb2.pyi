@@ -50,6 +50,10 @@ class _PriceRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PriceRule.V
     """Second price plus, as OpenRTB's default."""
     PRICE_RULE_FIRST_PRICE: _PriceRule.ValueType  # 1
     PRICE_RULE_SECOND_PRICE: _PriceRule.ValueType  # 2
+    PRICE_RULE_QUALITY_WEIGHTED_GSP: _PriceRule.ValueType  # 501
+    """Generalised second price, ranked by worth: each winner pays what keeps its rank."""
+    PRICE_RULE_VCG: _PriceRule.ValueType  # 502
+    """Vickrey-Clarke-Groves over the page: each winner pays what its presence costs the others."""
 
 class PriceRule(_PriceRule, metaclass=_PriceRuleEnumTypeWrapper):
     """OpenRTB 2.6 §3.2.1 `at`."""
@@ -58,6 +62,10 @@ PRICE_RULE_UNSPECIFIED: PriceRule.ValueType  # 0
 """Second price plus, as OpenRTB's default."""
 PRICE_RULE_FIRST_PRICE: PriceRule.ValueType  # 1
 PRICE_RULE_SECOND_PRICE: PriceRule.ValueType  # 2
+PRICE_RULE_QUALITY_WEIGHTED_GSP: PriceRule.ValueType  # 501
+"""Generalised second price, ranked by worth: each winner pays what keeps its rank."""
+PRICE_RULE_VCG: PriceRule.ValueType  # 502
+"""Vickrey-Clarke-Groves over the page: each winner pays what its presence costs the others."""
 Global___PriceRule: _TypeAlias = PriceRule  # noqa: Y015
 
 class _PricingModel:
@@ -172,12 +180,14 @@ class PageView(_message.Message):
     PRICE_RULE_FIELD_NUMBER: _builtins.int
     TMAX_MS_FIELD_NUMBER: _builtins.int
     VIEWED_AT_MS_FIELD_NUMBER: _builtins.int
+    PAGE_RULES_FIELD_NUMBER: _builtins.int
+    CURRENCIES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The storefront's own id, echoed; at most 64 characters."""
     session_id: _builtins.str
     """The session of the visitor in the shop; at most 64 characters."""
     currency: _builtins.str
-    """ISO 4217; of the floors and of the prices in the answer. Empty is the exchange's own currency."""
+    """ISO 4217; of the floors and of the prices in the answer, one that the exchange has a rate for. Empty is its own."""
     price_rule: Global___PriceRule.ValueType
     tmax_ms: _builtins.int
     """The whole time the storefront waits, in ms; 0 is the server's default (50)."""
@@ -195,6 +205,14 @@ class PageView(_message.Message):
     def placements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Placement]:
         """1 to 32."""
 
+    @_builtins.property
+    def page_rules(self) -> Global___PageRules:
+        """Rules over the whole page; absent: the exchange's defaults."""
+
+    @_builtins.property
+    def currencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ISO 4217: what outside bids may be in. None: the exchange's own currency alone."""
+
     def __init__(
         self,
         *,
@@ -209,14 +227,60 @@ class PageView(_message.Message):
         price_rule: Global___PriceRule.ValueType = ...,
         tmax_ms: _builtins.int = ...,
         viewed_at_ms: _builtins.int = ...,
+        page_rules: Global___PageRules | None = ...,
+        currencies: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "device", b"device", "page", b"page", "visitor", b"visitor"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "device", b"device", "page", b"page", "page_rules", b"page_rules", "visitor", b"visitor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "currency", b"currency", "device", b"device", "page", b"page", "placements", b"placements", "price_rule", b"price_rule", "request_id", b"request_id", "session_id", b"session_id", "tmax_ms", b"tmax_ms", "viewed_at_ms", b"viewed_at_ms", "visitor", b"visitor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "currencies", b"currencies", "currency", b"currency", "device", b"device", "page", b"page", "page_rules", b"page_rules", "placements", b"placements", "price_rule", b"price_rule", "request_id", b"request_id", "session_id", b"session_id", "tmax_ms", b"tmax_ms", "viewed_at_ms", b"viewed_at_ms", "visitor", b"visitor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PageView: _TypeAlias = PageView  # noqa: Y015
+
+@_typing.final
+class PageRules(_message.Message):
+    """What may stand together on one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOST_PER_ADVERTISER_FIELD_NUMBER: _builtins.int
+    MOST_SHARE_PER_ADVERTISER_FIELD_NUMBER: _builtins.int
+    REPEAT_PRODUCTS_FIELD_NUMBER: _builtins.int
+    SEPARATE_CATEGORIES_FIELD_NUMBER: _builtins.int
+    MOST_ADS_FIELD_NUMBER: _builtins.int
+    MOST_ADS_SHARE_FIELD_NUMBER: _builtins.int
+    most_per_advertiser: _builtins.int
+    """Most ads of one advertiser; absent is 1, 0 is as many as it wins."""
+    most_share_per_advertiser: _builtins.float
+    """And most of the page's placements, 0.0 to 1.0, rounded down, one at the least; 0.0 is no such limit."""
+    repeat_products: _builtins.bool
+    """May one product be shown twice?"""
+    separate_categories: _builtins.bool
+    """Creatives of one category by different advertisers do not meet."""
+    most_ads: _builtins.int
+    """Most ads on the page; 0 is no limit."""
+    most_ads_share: _builtins.float
+    """And most of its placements, as above."""
+    def __init__(
+        self,
+        *,
+        most_per_advertiser: _builtins.int | None = ...,
+        most_share_per_advertiser: _builtins.float = ...,
+        repeat_products: _builtins.bool = ...,
+        separate_categories: _builtins.bool = ...,
+        most_ads: _builtins.int = ...,
+        most_ads_share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_most_per_advertiser", b"_most_per_advertiser", "most_per_advertiser", b"most_per_advertiser"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_most_per_advertiser", b"_most_per_advertiser", "most_ads", b"most_ads", "most_ads_share", b"most_ads_share", "most_per_advertiser", b"most_per_advertiser", "most_share_per_advertiser", b"most_share_per_advertiser", "repeat_products", b"repeat_products", "separate_categories", b"separate_categories"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__most_per_advertiser: _TypeAlias = _typing.Literal["most_per_advertiser"]  # noqa: Y015
+    _WhichOneofArgType__most_per_advertiser: _TypeAlias = _typing.Literal["_most_per_advertiser", b"_most_per_advertiser"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__most_per_advertiser) -> _WhichOneofReturnType__most_per_advertiser | None: ...
+
+Global___PageRules: _TypeAlias = PageRules  # noqa: Y015
 
 @_typing.final
 class PageViewBatch(_message.Message):

@@ -12,9 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from ranking.kernel_cache import inlined, kernel
 
 _TOGETHER = 4
 
@@ -29,7 +31,7 @@ def _first_bit(typingctx: Any, word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _bin_of(
     value: float,
     column: int,
@@ -63,7 +65,7 @@ def _bin_of(
     return start + 2 + (low - first)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def combine(
     columns: NDArray[np.float64],
     masks: NDArray[np.uint64],
@@ -86,7 +88,7 @@ def combine(
                 out[row, tree] &= masks[at, tree]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def score(
     products: NDArray[np.uint64],
     places: NDArray[np.uint64],

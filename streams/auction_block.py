@@ -30,8 +30,26 @@ class OutsideBid(msgspec.Struct, frozen=True, gc=False):
     currency: str
 
 
+class OfferedDeal(msgspec.Struct, frozen=True, gc=False):
+    """A deal as clearing held to it; the floor is in the auction's currency."""
+
+    placement: int
+    deal_id: str
+    floor_micros: int
+    price_rule: int
+    guaranteed: bool
+
+
 def _none() -> NDArray[np.uint32]:
     return np.zeros(0, dtype=np.uint32)
+
+
+def _no_micros() -> NDArray[np.int64]:
+    return np.zeros(0, dtype=np.int64)
+
+
+def _no_rates() -> NDArray[np.float64]:
+    return np.zeros(0, dtype=np.float64)
 
 
 class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
@@ -75,11 +93,27 @@ class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
     bidders: list[str] = msgspec.field(default_factory=list)
     outside_bids: list[OutsideBid] = msgspec.field(default_factory=list)
 
+    # What most batches have no need of is empty: of another currency, of deals, of page rules of its own.
+    rate_table: str = ""
+    currencies: list[str] = msgspec.field(default_factory=list)
+    currency_rates: NDArray[np.float64] = msgspec.field(default_factory=_no_rates)
+    bid_currency: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    bid_deal_plus_one: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    floor_micros: NDArray[np.int64] = msgspec.field(default_factory=_no_micros)
+    most_per_advertiser: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    most_ads: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    separate: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    private_auction: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    engagement_value_micros: int = 0
+    squashing: float = 0.0
+    deals: list[OfferedDeal] = msgspec.field(default_factory=list)
+
 
 U32: Final = np.dtype("<u4")
 U64: Final = np.dtype("<u8")
 I64: Final = np.dtype("<i8")
 F32: Final = np.dtype("<f4")
+F64: Final = np.dtype("<f8")
 
 # Each column with the type of its values; a group is one length: page views, placements, recorded bids, counted bids.
 COLUMN_GROUPS: Final[tuple[tuple[tuple[str, int, np.dtype[np.generic]], ...], ...]] = (
@@ -105,6 +139,17 @@ COLUMN_GROUPS: Final[tuple[tuple[tuple[str, int, np.dtype[np.generic]], ...], ..
         ("bid_reserved_micros", 49, I64),
     ),
     (("more_page_view", 60, U32), ("more_outcome", 61, U32), ("more_count", 62, U32)),
+)
+
+# Columns that may be left out; one that is there is as long as the column that is named with it.
+OPTIONAL_COLUMNS: Final[tuple[tuple[str, int, np.dtype[np.generic], str], ...]] = (
+    ("bid_currency", 223, U32, "bid_placement"),
+    ("bid_deal_plus_one", 224, U32, "bid_placement"),
+    ("floor_micros", 225, I64, "no_ad_reason"),
+    ("most_per_advertiser", 226, U32, "price_rule"),
+    ("most_ads", 227, U32, "price_rule"),
+    ("separate", 228, U32, "price_rule"),
+    ("private_auction", 232, U32, "no_ad_reason"),
 )
 
 
@@ -133,6 +178,14 @@ _MODEL_VERSION_TAG: Final = _tag(4)
 _CURRENCY_TAG: Final = _tag(5)
 _BIDDERS_TAG: Final = _tag(70)
 _OUTSIDE_BIDS_TAG: Final = _tag(71)
+_OPTIONAL: Final = tuple((name, _tag(field), type_, beside) for name, field, type_, beside in OPTIONAL_COLUMNS)
+_RATE_TABLE_TAG: Final = _tag(220)
+_CURRENCIES_TAG: Final = _tag(221)
+_CURRENCY_RATES_TAG: Final = _tag(222)
+_ENGAGEMENT_TAG: Final = _varint(229 << 3)
+_SQUASHING_TAG: Final = _varint(230 << 3 | 1)
+_DEALS_TAG: Final = _tag(231)
+_DEAL_ID_TAG: Final = _tag(2)
 _OUTSIDE_ROW: Final = b"\x08"
 _OUTSIDE_TEXTS: Final = tuple(
     (name, _tag(field))
@@ -186,4 +239,33 @@ def encode_auctions(columns: AuctionColumns) -> bytes:
     parts += _page_views(columns.page_view)
     parts += [_text(_BIDDERS_TAG, bidder) for bidder in columns.bidders]
     parts += [_outside_bid(bid) for bid in columns.outside_bids]
+    parts += _terms(columns)
     return b"".join(parts)
+
+
+def _terms(columns: AuctionColumns) -> list[bytes]:
+    """What the batch was cleared by, beside the columns that every record has."""
+    parts: list[bytes] = []
+    for name, tag, type_, beside in _OPTIONAL:
+        column: NDArray[np.generic] = getattr(columns, name)
+        if column.size:
+            assert column.dtype == type_, f"{name} is {column.dtype}, not {type_}"
+            assert column.size == getattr(columns, beside).size, f"{name} is not as long as {beside}"
+            parts += (tag, _length(column.nbytes), column.tobytes())
+    if columns.rate_table:
+        parts.append(_text(_RATE_TABLE_TAG, columns.rate_table))
+    parts += [_text(_CURRENCIES_TAG, code) for code in columns.currencies]
+    if columns.currency_rates.size:
+        assert columns.currency_rates.dtype == F64
+        rates = columns.currency_rates.tobytes()
+        parts += (_CURRENCY_RATES_TAG, _length(len(rates)), rates)
+    if columns.engagement_value_micros:
+        parts.append(_ENGAGEMENT_TAG + _varint(columns.engagement_value_micros))
+    if columns.squashing:
+        parts.append(_SQUASHING_TAG + struct.pack("<d", columns.squashing))
+    for deal in columns.deals:
+        data = b"\x08" + _varint(deal.placement) + _text(_DEAL_ID_TAG, deal.deal_id)
+        data += b"\x18" + _varint(deal.floor_micros) + b"\x20" + _varint(deal.price_rule)
+        data += b"\x28\x01" if deal.guaranteed else b""
+        parts.append(_DEALS_TAG + _length(len(data)) + data)
+    return parts

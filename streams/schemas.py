@@ -15,7 +15,14 @@ from google.protobuf.message import DecodeError, Message
 
 from protos import catalogue_pb2, events_pb2
 from streams import auction_block
-from streams.auction_block import COLUMN_GROUPS, AuctionColumns, OutsideBid, encode_auctions
+from streams.auction_block import (
+    COLUMN_GROUPS,
+    OPTIONAL_COLUMNS,
+    AuctionColumns,
+    OfferedDeal,
+    OutsideBid,
+    encode_auctions,
+)
 from streams.ports import Record
 from streams.product import Product
 from streams.topics import AUCTIONS, CAMPAIGN_CHANGES, FEED_ACTIONS, FEED_PAGES, NOTICES, POSTS, PRODUCTS
@@ -164,6 +171,12 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         return f"{len(message.page_view)} page views for {columns['auction_id_high'].size} auctions"
     if int(columns["placement_count"].sum(dtype=np.uint64)) != columns["winner_row_plus_one"].size:
         return "the placements do not add up"
+    for name, _, type_, beside in OPTIONAL_COLUMNS:
+        columns[name] = np.array(getattr(message, name), dtype=type_)
+        if columns[name].size not in (0, columns[beside].size):
+            return f"{name} has {columns[name].size} entries, not {columns[beside].size}"
+    if len(message.currencies) != len(message.currency_rates):
+        return f"{len(message.currency_rates)} rates for {len(message.currencies)} currencies"
     return AuctionColumns(
         held_at_ms=message.held_at_ms,
         snapshot_sequence=message.snapshot_sequence,
@@ -172,6 +185,12 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         page_view=list(message.page_view),
         bidders=list(message.bidders),
         outside_bids=[_plain(OutsideBid, bid) for bid in message.outside_bids],
+        rate_table=message.rate_table,
+        currencies=list(message.currencies),
+        currency_rates=np.array(message.currency_rates, dtype=np.float64),
+        engagement_value_micros=message.engagement_value_micros,
+        squashing=message.squashing,
+        deals=[_plain(OfferedDeal, deal) for deal in message.deals],
         **columns,
     )
 

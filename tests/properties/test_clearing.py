@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from exchange.clearing import PENDING, Bids, clear
+from exchange.clearing_terms import ClearingTerms, clearing_terms
 from exchange.eligibility import CODE_INDEX
 from exchange.refusals import Refusal
+from tests.builders import a_page_view, a_placement
 
 PLACEMENTS = 3
 ACCOUNTS = 6
@@ -38,6 +40,9 @@ def as_bids(rows: list[dict[str, float]]) -> Bids:
         click_probability=np.array([row["click_probability"] for row in rows], np.float64),
         advertiser=np.array([row["advertiser"] for row in rows], np.int64),
         product=np.array([row["product"] for row in rows], np.int64),
+        category=np.full(count, -1, np.int64),
+        deal=np.full(count, -1, np.int32),
+        rate=np.ones(count, np.float64),
         account=account,
         campaign_account=(account + ACCOUNTS).astype(np.int32),
         outcome=np.full(count, PENDING, np.int32),
@@ -45,6 +50,13 @@ def as_bids(rows: list[dict[str, float]]) -> Bids:
         price_micros=np.zeros(count, np.int64),
         reserved_micros=np.zeros(count, np.int64),
     )
+
+
+def the_terms(floors: list[int], rule: int) -> ClearingTerms:
+    """One page view with so many placements, under the usual page rules and without deals."""
+    placements = tuple(a_placement(str(at), floor_micros=floor_micros) for at, floor_micros in enumerate(floors))
+    views = [a_page_view(placements=placements, price_rule=rule)]
+    return clearing_terms(views, np.array([0, len(floors)], np.int32))
 
 
 def cleared(
@@ -55,9 +67,7 @@ def cleared(
     winners = clear(
         bids,
         np.array([0, len(rows)], np.int32),
-        np.array([0, PLACEMENTS], np.int32),
-        np.array(floors, np.int64),
-        np.array([first_price], np.uint8),
+        the_terms(floors, 1 if first_price else 2),
         available,
         engagement_value_micros=engagement,
         conversion_rate=0.02,
