@@ -47,6 +47,7 @@ from exchange.inventory_follower import InventoryFollower
 from exchange.notices import Notices
 from exchange.openrtb.auctions import OpenRtbAuctions
 from exchange.openrtb.edge import OpenRtbEdge
+from exchange.openrtb.floors import RatesOfTable
 from exchange.openrtb.grpc_edge import OpenRtbCalls
 from exchange.openrtb.publishers import Publishers
 from exchange.openrtb.to_page_view import Terms as OpenRtbTerms
@@ -260,7 +261,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
             node=OurNode(settings.seller_domain) if settings.seller_domain else None,
             passes_on=bool(outside),
         ),
-        rates=currencies,
+        rates=RatesOfTable(lambda: currencies.table),
         consent=lambda signals: int(consent.verdict(signals).permissions),
     )
     openrtb_edge = OpenRtbEdge(

@@ -15,6 +15,7 @@ from exchange.record import Held
 from exchange.request import PricingModel
 
 _REMEMBER = int(Permission.REMEMBER)
+_CPM = int(PricingModel.CPM)
 
 
 def impression_id_of(auction_id: str, placement_index: int) -> str:
@@ -62,11 +63,14 @@ def _worth(held: Held) -> NDArray[np.int64]:
     the part of its bid that it pays. Without meaning where nobody won.
     """
     bids, won = held.rows.bids, held.winners
-    ecpm, bid, price = bids.ecpm_micros[won], np.maximum(bids.bid_micros[won], 1), bids.price_micros[won]
-    # In floats, as the product of two amounts may leave 64 bits; a price of its whole bid is exact.
-    share = np.floor(ecpm * (price / bid)).astype(np.int64)
-    exact = (bids.pricing[won] == PricingModel.CPM) & (bids.rate[won] == 1.0)
-    return np.where(exact, price, np.minimum(share, ecpm))
+    worth = bids.price_micros[won]
+    (others,) = np.nonzero((bids.pricing[won] != _CPM) | (bids.rate[won] != 1.0))
+    if len(others):
+        rows = won[others]
+        ecpm, bid = bids.ecpm_micros[rows], np.maximum(bids.bid_micros[rows], 1)
+        # In floats, as the product of two amounts may leave 64 bits; a price of its whole bid is exact.
+        worth[others] = np.minimum(np.floor(ecpm * (worth[others] / bid)), ecpm).astype(np.int64)
+    return worth
 
 
 def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str]) -> WonBatch:

@@ -195,13 +195,6 @@ class Currencies:
         """Are they too old to be trusted? They still serve: an exchange that stops helps nobody."""
         return self.age_s() > self._stale_after_s
 
-    def convert(self, micros: int, source: str, target: str, *, up: bool) -> int | None:
-        """`micros` of `source` in whole micros of `target`, rounded up or down; None when there is no rate."""
-        rate = self.table.rate(source, target)
-        if rate is None:
-            return None
-        return converted_up(micros, rate) if up else converted_down(micros, rate)
-
     def knows(self, code: str) -> bool:
         """Can money of this currency be compared?"""
         return code == self.own or self.table.rate(code, self.own) is not None

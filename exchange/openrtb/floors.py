@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 from typing import Any, Final, Protocol
@@ -26,6 +26,33 @@ class OneCurrency:
     def convert(self, micros: int, source: str, target: str, *, up: bool) -> int | None:
         """The same amount in the same currency."""
         return micros if source == target else None
+
+
+class Table(Protocol):
+    """Rates of one moment; KeyError where it has none."""
+
+    def up(self, micros: int, of: str, into: str) -> int:
+        """Micros of `into`, rounded up."""
+
+    def down(self, micros: int, of: str, into: str) -> int:
+        """Micros of `into`, rounded down."""
+
+
+class RatesOfTable:
+    """Rates of the table that holds now."""
+
+    def __init__(self, table: Callable[[], Table]) -> None:
+        self._table = table
+
+    def convert(self, micros: int, source: str, target: str, *, up: bool) -> int | None:
+        """By the table, and the same amount in the same currency without it."""
+        if source == target:
+            return micros
+        table = self._table()
+        try:
+            return (table.up if up else table.down)(micros, source, target)
+        except KeyError:
+            return None
 
 
 @lru_cache(maxsize=8_192)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from exchange.openrtb.fields import FIELDS
 from exchange.openrtb.problems import Problems
 from exchange.openrtb.protobuf import request_from_bytes, request_to_bytes, response_from_bytes, response_to_bytes
 from exchange.openrtb.structure import check_structure
+from exchange.openrtb.upgrade import upgrade
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 WHOLES = st.integers(-(2**31) + 1, 2**31 - 1)
@@ -45,7 +47,7 @@ def objects(name: str, depth: int) -> st.SearchStrategy[dict[str, Any]]:
         one: st.SearchStrategy[Any] | None = {
             "text": TEXTS,
             "whole": WHOLES,
-            "number": st.floats(-1e15, 1e15) | st.integers(-(2**53), 2**53),
+            "number": st.floats(-1e15, 1e15) | st.integers(-(10**15), 10**15),
             "flag": st.sampled_from((0, 1)),
             "ext": EXTS,
         }.get(kind.of)
@@ -85,3 +87,13 @@ def test_a_request_survives_json_and_its_own_check(request: dict[str, Any]) -> N
 
     assert problems.errors == []
     assert came == request
+
+
+@settings(max_examples=100, deadline=None)
+@given(objects("BidRequest", 3).map(one_channel))
+def test_what_is_of_2_6_already_is_left_alone_the_second_time(request: dict[str, Any]) -> None:
+    upgrade(request, Problems())
+    once = copy.deepcopy(request)
+    upgrade(request, Problems())
+
+    assert request == once

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exchange.openrtb.floors import OneCurrency, micros_up
+from exchange.openrtb.floors import OneCurrency, RatesOfTable, micros_up
 from exchange.openrtb.placements import ID_LIMIT, Blocks, NotOffered, placement_ids, read_placement
 from exchange.request import Placement
 from tests.openrtb_desk import Rates
@@ -41,6 +41,26 @@ def test_a_floor_without_a_rate_is_not_offered() -> None:
     imp = {"id": "1", "banner": BANNER, "bidfloor": 1, "bidfloorcur": "USD"}
 
     assert read_placement(imp, "top", NO_BLOCKS, OneCurrency(), "EUR") is NotOffered.UNSUPPORTED_CURRENCY
+
+
+class Table:
+    """A dollar is three fifths of a euro; nothing else is known."""
+
+    def up(self, micros: int, of: str, into: str) -> int:
+        return -(-micros * 3 // {("USD", "EUR"): 5}[of, into])
+
+    def down(self, micros: int, of: str, into: str) -> int:
+        return micros * 3 // {("USD", "EUR"): 5}[of, into]
+
+
+def test_rates_are_those_of_the_table_that_holds_now() -> None:
+    tables = [Table()]
+    rates = RatesOfTable(lambda: tables[-1])
+
+    assert rates.convert(1, "USD", "EUR", up=True) == 1
+    assert rates.convert(1, "USD", "EUR", up=False) == 0
+    assert rates.convert(1, "GBP", "EUR", up=True) is None
+    assert rates.convert(7, "GBP", "GBP", up=True) == 7
 
 
 def test_the_strictest_of_floors_by_duration_counts() -> None:
