@@ -7,7 +7,12 @@ import pytest
 
 from exchange.clearing_terms import clearing_terms
 from exchange.page_rules import NO_LIMIT, PageRules
-from tests.builders import a_page_view, a_placement
+from exchange.refusals import Refusal
+from exchange.request import Deal
+from streams import schemas
+from streams.auction_block import AuctionColumns, OfferedDeal, encode_auctions
+from streams.ports import Record
+from tests.builders import Market, a_line_item, a_page_view, a_placement
 
 
 @pytest.mark.parametrize(
@@ -36,3 +41,17 @@ def test_a_page_view_goes_by_its_own_rules_and_else_by_the_exchanges() -> None:
 
     assert terms.most_ads.tolist() == [2, 1]
     assert terms.most_per_advertiser.tolist() == [1, 1]
+
+
+async def test_deals_and_private_auctions_are_recorded_as_they_were_held_to() -> None:
+    market = Market([a_line_item(1)])
+    deals = (Deal("spring", floor_micros=830_000, guaranteed=True), Deal("fixed", floor_micros=8_300, price_rule=3))
+    page = (a_placement("a"), a_placement("b", deals=deals, private_auction=True))
+
+    answer = await market.ask_one(placements=page, currency="GBP")
+
+    columns = schemas.decode("auctions", Record(0, 0, encode_auctions(market.published[0])))
+    assert isinstance(columns, AuctionColumns)
+    assert columns.deals == [OfferedDeal(1, "spring", 1_000_000, 0, True), OfferedDeal(1, "fixed", 10_000, 3, False)]
+    assert columns.private_auction.tolist() == [0, 1]
+    assert answer.placements[1].no_ad_reason == Refusal.PRIVATE_AUCTION
