@@ -184,3 +184,16 @@ async def test_a_line_item_without_a_rate_is_refused_with_its_number() -> None:
 
     assert answer.placements[0].no_ad_reason == Refusal.WRONG_CURRENCY
     assert outcomes(market) == {Refusal.WRONG_CURRENCY}
+
+
+async def test_a_session_that_asks_in_another_currency_asks_something_else() -> None:
+    market = Market([a_line_item(1)])
+
+    euros = await market.ask_one(session_id="s")
+    pounds = await market.ask_one(session_id="s", currency="GBP")
+    again = await market.ask_one(session_id="s", currency="GBP")
+
+    assert (euros.kept, pounds.kept, again.kept) == (False, False, True)
+    assert [answer.placements[0].ad and answer.placements[0].ad.currency for answer in (euros, pounds, again)] == [
+        "EUR", "GBP", "GBP",
+    ]  # fmt: skip
