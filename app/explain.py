@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.json_format import MessageToDict
 
+from app import explained_prices as prices
 from app.settings import Settings
 from backends.event_log_lmdb import LmdbEventLog
 from backends.sold_facts_sql import SqlNames
@@ -18,7 +19,6 @@ from common.consent import Permission
 from common.errors import NotFound
 from common.ids import made_at_ms, number_of
 from common.money import exactly
-from exchange.clearing_prices import PRICE_STEP_MICROS
 from exchange.refusals import MEANINGS, NO_BIDS, Refusal
 from exchange.request import PriceRule
 from protos import exchange_pb2
@@ -101,6 +101,7 @@ def tell(columns: AuctionColumns, page: int, names: SqlNames) -> dict[str, Any]:
         "click_model": columns.model_version,
         "bids_in": int(columns.bids_in[page]),
         "price_rule": rule.name.lower(),
+        **prices.page_in_words(columns, page),
         "placements": [
             _placement(columns, first + index, view.placements[index], known, rule) for index in range(count)
         ],
@@ -119,30 +120,22 @@ def _placement(
     best_first = rows[np.argsort(-columns.bid_ecpm_micros[rows], kind="stable")]
     winner = int(columns.winner_row_plus_one[place]) - 1
     bids = [_bid(columns, int(row), known) for row in best_first]
-    floor = exactly(asked.floor_micros, columns.currency)
+    # As it was held to: converted, and what a record of before this was kept has from the page view.
+    floor_micros = int(columns.floor_micros[place]) if columns.floor_micros.size else asked.floor_micros
+    floor = exactly(floor_micros, columns.currency)
     story: dict[str, Any] = {"placement_id": asked.placement_id, "floor_per_mille": floor}
+    if columns.private_auction.size and columns.private_auction[place]:
+        story["private_auction"] = "sold under deals alone"
     if winner < 0:
         story["sold"] = _outcome(int(columns.no_ad_reason[place]))
     else:
         story["sold"] = "yes"
-        story["price"] = exactly(int(columns.bid_price_micros[winner]), columns.currency)
-        story["why_this_price"] = _why(columns, winner, asked.floor_micros, rule)
-        story["reserved"] = exactly(int(columns.bid_reserved_micros[winner]), columns.currency)
+        own = prices.own_currency(columns, winner)
+        story["price"] = exactly(int(columns.bid_price_micros[winner]), own)
+        story["why_this_price"] = prices.why(columns, winner, floor_micros, rule)
+        story["reserved"] = exactly(int(columns.bid_reserved_micros[winner]), own)
     story["bids"] = bids
     return story
-
-
-def _why(columns: AuctionColumns, winner: int, floor_micros: int, rule: PriceRule) -> str:
-    """The rule that set the price: what is paid, per thousand impressions, tells the floor from the runner-up."""
-    price, bid = int(columns.bid_price_micros[winner]), int(columns.bid_micros[winner])
-    if rule is PriceRule.FIRST_PRICE:
-        return "first price: its own bid"
-    if price == bid:
-        return "second price plus, capped by its own bid"
-    per_mille = price * int(columns.bid_ecpm_micros[winner]) / bid
-    if abs(per_mille - floor_micros) <= max(0.005 * floor_micros, 1):
-        return "second price plus: nobody else was worth more than the floor"
-    return f"second price plus: the runner-up and one step of {exactly(PRICE_STEP_MICROS, columns.currency)} a thousand"
 
 
 def _bid(columns: AuctionColumns, row: int, known: dict[int, dict[str, str]]) -> dict[str, Any]:
@@ -154,10 +147,14 @@ def _bid(columns: AuctionColumns, row: int, known: dict[int, dict[str, str]]) ->
     else:
         story |= known.get(number, {"line_item": f"number {number}, no longer there"})
     story |= {
-        "bid": exactly(int(columns.bid_micros[row]), columns.currency),
+        "bid": exactly(int(columns.bid_micros[row]), prices.own_currency(columns, row)),
         "worth_per_mille": exactly(int(columns.bid_ecpm_micros[row]), columns.currency),
         "outcome": _outcome(int(columns.bid_outcome[row])),
     }
+    if rate := prices.rate(columns, row):
+        story["currency_rate"] = rate
+    if deal := prices.deal_of(columns, row):
+        story["deal"] = prices.deal_in_words(columns, deal)
     if chance := float(columns.bid_click_probability[row]):
         # Bids that fell before ranking, and outside ones, were never scored.
         story["click_probability"] = round(chance, 6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 
 MICROS = 1_000_000
 
@@ -37,13 +38,13 @@ def bill_impression(price_micros: int, carried_thousandths: int) -> tuple[int, i
     return divmod(price_micros + carried_thousandths, 1000)
 
 
-def converted_up(micros: int, rate: Decimal) -> int:
+def converted_up(micros: int, rate: Decimal | Fraction) -> int:
     """Micros in another currency, `rate` of its units for one of these, rounded up: exact, whatever the digits."""
     over, under = rate.as_integer_ratio()
     return -(-micros * over // under)
 
 
-def converted_down(micros: int, rate: Decimal) -> int:
+def converted_down(micros: int, rate: Decimal | Fraction) -> int:
     """Micros in another currency, `rate` of its units for one of these, rounded down: exact, whatever the digits."""
     over, under = rate.as_integer_ratio()
     return micros * over // under

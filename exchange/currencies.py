@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any, Final
 
 import msgspec
@@ -43,12 +44,12 @@ class RateTable(msgspec.Struct, frozen=True):
     base: str
     rates: Mapping[str, Decimal]
 
-    def rate(self, of: str, into: str) -> Decimal | None:
-        """Units of `into` that one unit of `of` is worth; None when the table does not know both."""
+    def rate(self, of: str, into: str) -> Fraction | None:
+        """Units of `into` that one unit of `of` is worth, exactly; None when the table does not know both."""
         if of == into:
-            return Decimal(1)
+            return Fraction(1)
         have, want = self.rates.get(of), self.rates.get(into)
-        return None if have is None or want is None else want / have
+        return None if have is None or want is None else Fraction(want) / Fraction(have)
 
     def factor(self, of: str, into: str) -> float:
         """The same for kernels; 0.0 when there is no rate."""
@@ -67,7 +68,7 @@ class RateTable(msgspec.Struct, frozen=True):
         """All currencies that it knows."""
         return self.rates.keys()
 
-    def _known(self, of: str, into: str) -> Decimal:
+    def _known(self, of: str, into: str) -> Fraction:
         rate = self.rate(of, into)
         if rate is None:
             raise KeyError(f"{of} to {into}")

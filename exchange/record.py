@@ -49,19 +49,12 @@ class Held(msgspec.Struct):
             screened.bid.currency != self.currency for screened in self.rows.outside
         )
 
-    @property
-    def foreign(self) -> bool:
-        """Is any bid in another currency than the auction's?"""
-        return any(code != self.currency for code in self.snapshot.currencies) or any(
-            screened.bid.currency != self.currency for screened in self.rows.outside
-        )
-
     def own_currency(self, row: int) -> str:
         """The currency of a bid, its price and its reservation."""
         ad = int(self.rows.ad[row])
         if ad < 0:
             return self.rows.outside[-1 - ad].bid.currency
-        return self.snapshot.currencies[self.snapshot.item_currency[self.snapshot.book.ad_item[ad]]]
+        return self.snapshot.currencies[int(self.snapshot.item_currency[self.snapshot.book.ad_item[ad]])]
 
 
 class Counted(msgspec.Struct):

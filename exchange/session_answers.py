@@ -87,7 +87,7 @@ def _parameters(view: PageView) -> Parameters:
     return (
         view.session_id, view.visitor_id, view.permissions, view.url, view.product_id, view.placements,
         view.price_rule, view.categories, view.keywords, view.country, view.device_type, view.language,
-        view.segments, view.affinities,
+        view.segments, view.affinities, view.currency, view.currencies, view.page_rules,
     )  # fmt: skip
 
 

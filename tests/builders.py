@@ -15,6 +15,7 @@ from exchange.auction import Auction
 from exchange.bidder_terms import BidderTerms
 from exchange.bidding import OutsideBid, OutsideBidder
 from exchange.callout import Callout
+from exchange.currencies import BUILT_IN
 from exchange.holds import WonBatch
 from exchange.inventory import InventoryCompiler, Snapshot
 from exchange.ports import CreativeRecord, LineItemRecord, PageColumns
@@ -187,6 +188,7 @@ class Market:
             account_row=self.purse.row_of,
             in_stock=in_stock,
             engagement_value_micros=engagement_value_micros,
+            rate_of=lambda currency: BUILT_IN.factor(currency, "EUR"),
         )
         self.tally = Tally()
         self.published: list[AuctionColumns] = []

@@ -11,7 +11,14 @@ from hypothesis.extra import numpy as arrays
 
 from protos import events_pb2
 from streams import schemas
-from streams.auction_block import COLUMN_GROUPS, AuctionColumns, OutsideBid, encode_auctions
+from streams.auction_block import (
+    COLUMN_GROUPS,
+    OPTIONAL_COLUMNS,
+    AuctionColumns,
+    OfferedDeal,
+    OutsideBid,
+    encode_auctions,
+)
 from streams.ports import Record
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
@@ -30,6 +37,10 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         for name, _, type_ in group
     }
     columns["placement_count"] = placements
+    beside = {name: size for group, size in zip(COLUMN_GROUPS, sizes, strict=True) for name, _, _ in group}
+    for name, _, type_, other in OPTIONAL_COLUMNS:
+        columns[name] = draw(arrays.arrays(type_, draw(st.sampled_from([0, beside[other]]))))
+    rates = draw(st.lists(st.floats(0, 1e9), max_size=4))
     # A page view may be longer than its two-byte length, and than the table of heads.
     page_view = st.builds(bytes.__mul__, st.binary(max_size=40), st.sampled_from([0, 1, 4, 60, 900]))
     return AuctionColumns(
@@ -40,6 +51,14 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         page_view=draw(st.lists(page_view, min_size=pages, max_size=pages)),
         bidders=draw(st.lists(TEXT, max_size=4)),
         outside_bids=draw(st.lists(st.builds(OutsideBid, ROW, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT), max_size=4)),
+        rate_table=draw(TEXT),
+        currencies=[draw(TEXT) for _ in rates],
+        currency_rates=np.array(rates, np.float64),
+        engagement_value_micros=draw(st.integers(0, 2**63 - 1)),
+        squashing=draw(st.floats(0, 1)),
+        deals=draw(
+            st.lists(st.builds(OfferedDeal, ROW, TEXT, st.integers(0, 2**63 - 1), ROW, st.booleans()), max_size=3)
+        ),
         **columns,
     )
 
@@ -60,7 +79,17 @@ def test_protobuf_reads_what_the_hot_encoder_wrote(batch: AuctionColumns) -> Non
             events_pb2.OutsideBid(**{name: getattr(bid, name) for name in bid.__struct_fields__})
             for bid in batch.outside_bids
         ],
+        rate_table=batch.rate_table,
+        currencies=batch.currencies,
+        currency_rates=batch.currency_rates.tolist(),
+        engagement_value_micros=batch.engagement_value_micros,
+        squashing=batch.squashing,
+        deals=[
+            events_pb2.OfferedDeal(**{name: getattr(deal, name) for name in deal.__struct_fields__})
+            for deal in batch.deals
+        ],
         **{name: getattr(batch, name).tolist() for group in COLUMN_GROUPS for name, _, _ in group},
+        **{name: getattr(batch, name).tolist() for name, *_ in OPTIONAL_COLUMNS},
     )
     # By their bytes: a probability that is not a number equals nothing, itself included.
     assert message.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True)

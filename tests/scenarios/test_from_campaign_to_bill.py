@@ -268,7 +268,7 @@ async def test_tenants_are_apart_and_keys_are_needed(serve: Serve, keys: DemoKey
 
 async def test_bad_input_names_every_field_and_costs_the_others_nothing(serve: Serve, keys: DemoKeys) -> None:
     bad = a_page_view(1)
-    bad.currency = "USD"
+    bad.currency = "XAU"
     bad.placements[0].floor_micros = -5
     bad.placements.add(placement_id="top", formats=[exchange.FORMAT_VIDEO])
     bad.placements.add(placement_id="bare")

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.money import bill_impression, exactly, is_currency, reserve_for_impression, shown, split
+from common.money import (
+    bill_impression,
+    converted_down,
+    converted_up,
+    exactly,
+    is_currency,
+    reserve_for_impression,
+    shown,
+    split,
+)
 
 
 @given(st.lists(st.integers(0, 10**9), max_size=200))
@@ -54,3 +66,11 @@ def test_money_is_shown_short_or_in_full(micros: int, short: str, full: str) -> 
 )
 def test_a_currency_is_three_capital_letters(code: str, good: bool) -> None:
     assert is_currency(code) is good
+
+
+def test_conversion_is_exact_and_rounds_the_way_it_says() -> None:
+    third = Fraction(1, 3)
+
+    assert (converted_up(10, third), converted_down(10, third)) == (4, 3)
+    assert converted_up(9, third) == converted_down(9, third) == 3
+    assert converted_up(10**18, Decimal("1.1")) == 11 * 10**17

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from common.errors import InvalidInput
 from exchange.answer import Ad, Answer, PlacementAnswer
 from exchange.auction_wire import AnswerWriter, PageViewReader
 from exchange.creatives import ad_facts
+from exchange.page_rules import PageRules
 from protos import common_pb2 as common
 from protos import exchange_pb2 as exchange
 from tests.builders import a_creative, a_line_item
@@ -215,3 +217,43 @@ def test_an_answer_is_written_field_by_field_and_templates_do_not_mix() -> None:
     )
     assert not messages[0].placements[1].HasField("ad")
     assert messages[0].placements[1].no_ad_reason == 102
+
+
+def test_another_currency_is_taken_where_there_is_a_rate() -> None:
+    reader = PageViewReader(currency="EUR", tmax_ms=50, knows_currency=lambda code: code == "GBP")
+
+    assert reader.read(a_message(currency="GBP"), NOW_MS).currency == "GBP"
+    assert reader.read(a_message(currency="EUR"), NOW_MS).currency == ""
+    with pytest.raises(InvalidInput):
+        reader.read(a_message(currency="USD"), NOW_MS)
+
+
+@pytest.mark.parametrize("rule", [501, 502])
+def test_the_exchanges_own_price_rules_are_taken(rule: int) -> None:
+    assert a_reader().read(a_message(price_rule=rule), NOW_MS).price_rule == rule
+
+
+def test_page_rules_are_read_and_checked() -> None:
+    reader = a_reader()
+    assert reader.read(a_message(), NOW_MS).page_rules is None
+    assert reader.read(a_message(page_rules=exchange.PageRules()), NOW_MS).page_rules == PageRules()
+    several = reader.read(
+        a_message(page_rules=exchange.PageRules(most_per_advertiser=0, separate_categories=True)), NOW_MS
+    )
+    assert several.page_rules == PageRules(most_per_advertiser=0, separate_categories=True)
+    with pytest.raises(InvalidInput) as refused:
+        reader.read(
+            a_message(page_rules=exchange.PageRules(most_ads_share=math.nan, most_share_per_advertiser=1.5)), NOW_MS
+        )
+    assert {error.field for error in refused.value.errors} == {
+        "page_rules.most_ads_share", "page_rules.most_share_per_advertiser",
+    }  # fmt: skip
+
+
+def test_currencies_of_bids_are_few_and_well_formed() -> None:
+    reader = a_reader()
+    assert reader.read(a_message(currencies=["USD", "EUR"]), NOW_MS).currencies == ("USD", "EUR")
+    with pytest.raises(InvalidInput):
+        reader.read(a_message(currencies=["usd"]), NOW_MS)
+    with pytest.raises(InvalidInput):
+        reader.read(a_message(currencies=["USD"] * 33), NOW_MS)

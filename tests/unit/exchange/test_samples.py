@@ -13,6 +13,7 @@ from bidders.roster import ROSTER
 from exchange.answer import PlacementAnswer
 from exchange.bidding import BidContext
 from exchange.eligibility import CODES
+from exchange.page_rules import PageRules
 from exchange.refusals import Refusal
 from tests.builders import Market, a_creative, a_line_item, a_placement
 
@@ -25,7 +26,11 @@ BIDDERS = sorted((SAMPLES / "bidders").glob("*/*.json"))
 async def test_an_auction_ends_as_its_sample_says(path: Path) -> None:
     sample = json.loads(path.read_text())
     market = Market([_line_item(**item) for item in sample["line_items"]], chance=sample.get("click_chance", 0.01))
-    asked = {name: tuple(value) if isinstance(value, list) else value for name, value in sample["page_view"].items()}
+    asked: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in sample["page_view"].items()
+    }
+    if "page_rules" in asked:
+        asked["page_rules"] = PageRules(**asked["page_rules"])
     asked["placements"] = tuple(_placement(**placement) for placement in sample["page_view"]["placements"])
 
     answer = await market.ask_one(**asked)

@@ -1,0 +1,99 @@
+"""Why is this the price? Price rules, deals, currencies and page rules of a recorded auction, in words."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from common.money import exactly
+from exchange.clearing_prices import PRICE_STEP_MICROS
+from exchange.page_rules import NO_LIMIT, SEPARATE_CATEGORIES, SEPARATE_PRODUCTS
+from exchange.request import PriceRule
+from streams.auction_block import AuctionColumns, OfferedDeal
+
+_NAMES: Final = {
+    PriceRule.FIRST_PRICE: "first price",
+    PriceRule.SECOND_PRICE: "second price plus",
+    PriceRule.AGREED_PRICE: "the agreed price",
+    PriceRule.QUALITY_WEIGHTED_GSP: "generalised second price",
+    PriceRule.VCG: "VCG",
+}
+
+
+def why(columns: AuctionColumns, winner: int, floor_micros: int, rule: PriceRule) -> str:
+    """The rule that set the price: what is paid, per thousand impressions, tells the floor from the others."""
+    deal = deal_of(columns, winner)
+    under = ""
+    if deal is not None:
+        floor_micros, under = deal.floor_micros, f" (under deal {deal.deal_id})"
+        rule = PriceRule(deal.price_rule) if deal.price_rule in _NAMES else rule
+        if rule is PriceRule.VCG and (deal.price_rule or deal.guaranteed):
+            # VCG is a rule over the page; what a deal sets apart from it is sold at second price.
+            rule = PriceRule.SECOND_PRICE
+    return _sentence(columns, winner, floor_micros, rule) + under
+
+
+def _sentence(columns: AuctionColumns, winner: int, floor_micros: int, rule: PriceRule) -> str:
+    name = _NAMES[rule]
+    price, bid = int(columns.bid_price_micros[winner]), int(columns.bid_micros[winner])
+    if rule is PriceRule.FIRST_PRICE:
+        return f"{name}: its own bid"
+    if rule is PriceRule.AGREED_PRICE:
+        return f"{name}: {exactly(floor_micros, columns.currency)} a thousand, whatever was bid"
+    if price == bid:
+        return f"{name}, capped by its own bid"
+    per_mille = price * int(columns.bid_ecpm_micros[winner]) / bid
+    if abs(per_mille - floor_micros) <= max(0.005 * floor_micros, 1):
+        return f"{name}: nobody else was worth more than the floor"
+    if rule is PriceRule.QUALITY_WEIGHTED_GSP:
+        return f"{name}: what keeps its rank before the next"
+    if rule is PriceRule.VCG:
+        harm = exactly(round(per_mille - floor_micros), columns.currency)
+        return f"{name}: what the other advertisers lose by it, {harm} a thousand above the floor"
+    return f"{name}: the runner-up and one step of {exactly(PRICE_STEP_MICROS, columns.currency)} a thousand"
+
+
+def deal_of(columns: AuctionColumns, row: int) -> OfferedDeal | None:
+    """The deal that a bid stands under; None for an open bid."""
+    index = int(columns.bid_deal_plus_one[row]) - 1 if columns.bid_deal_plus_one.size else -1
+    offered = [deal for deal in columns.deals if deal.placement == int(columns.bid_placement[row])]
+    return offered[index] if 0 <= index < len(offered) else None
+
+
+def deal_in_words(columns: AuctionColumns, deal: OfferedDeal) -> str:
+    """Its id, its floor, its price rule, and whether it is guaranteed."""
+    rule = _NAMES.get(PriceRule(deal.price_rule)) if deal.price_rule in _NAMES else "as the auction"
+    kind = "guaranteed, " if deal.guaranteed else ""
+    return f"{deal.deal_id}: {kind}floor {exactly(deal.floor_micros, columns.currency)} a thousand, {rule}"
+
+
+def own_currency(columns: AuctionColumns, row: int) -> str:
+    """The currency that a bid was made in, and is paid in."""
+    index = int(columns.bid_currency[row]) if columns.bid_currency.size else 0
+    return columns.currencies[index] if 0 < index < len(columns.currencies) else columns.currency
+
+
+def rate(columns: AuctionColumns, row: int) -> str:
+    """The rate that a bid was compared by; empty in the auction's own currency."""
+    own = own_currency(columns, row)
+    if own == columns.currency:
+        return ""
+    factor = float(columns.currency_rates[columns.currencies.index(own)])
+    return f"1 {own} = {factor:.6g} {columns.currency} (rates {columns.rate_table})"
+
+
+def page_in_words(columns: AuctionColumns, page: int) -> dict[str, Any]:
+    """The page rules where they are not the usual ones, and the table of rates where money was converted."""
+    story: dict[str, Any] = {}
+    if columns.rate_table:
+        story["currency_rates"] = columns.rate_table
+    if columns.separate.size:
+        most, ads, separate = (
+            int(column[page]) for column in (columns.most_per_advertiser, columns.most_ads, columns.separate)
+        )
+        story["page_rules"] = [
+            "an advertiser wins as many as it can" if most >= NO_LIMIT else f"at most {most} of an advertiser",
+            *(["each product once"] if separate & SEPARATE_PRODUCTS else []),
+            *(["competitors of a category apart"] if separate & SEPARATE_CATEGORIES else []),
+            *([] if ads >= NO_LIMIT else [f"at most {ads} ads"]),
+        ]
+    return story
