@@ -28,6 +28,7 @@ from exchange.refusals import Refusal
 from exchange.request import PageView, PriceRule
 from exchange.screening import screen_all
 from exchange.session_answers import Asked, SessionAnswers
+from exchange.session_impressions import SessionImpressions
 from streams.auction_block import AuctionColumns
 from streams.ports import ProfileStore
 
@@ -72,6 +73,7 @@ class Auction:
         observer: Observer,
         currency: str,
         engagement_value_micros: int,
+        sessions: SessionImpressions | None = None,
     ) -> None:
         self._clock = clock
         self._inventory = inventory
@@ -81,6 +83,7 @@ class Auction:
         self._ranker = ranker
         self._money = money
         self._answers = answers
+        self._sessions = sessions
         self._publish = publish
         self._hold = hold
         self._observer = observer
@@ -117,8 +120,8 @@ class Auction:
         numbers = new_ids(len(views), now_ms)
         auction_ids = [text_of(number) for number in numbers]
         asked = solicitation.ask_outside(self._outside, len(self._roster), auction_ids, views)  # 5, outside
-        visitors = visitor.look_up(views, self._profiles)  # 3
-        pages = page_arrays(snapshot, self._hours_in(snapshot.zones), views, visitors)
+        visitors = visitor.look_up(views, self._profiles, self._sessions)  # 3
+        pages = page_arrays(snapshot, self._hours_in(snapshot.zones), views, visitors, numbers)
         found = eligible(snapshot.book, pages, self._money.available, snapshot.scratch, now_ms)  # 4
         page_of_placement = np.repeat(np.arange(len(views), dtype=np.int32), np.diff(pages.placement_start))
         inside = inside_rows(snapshot, found, page_of_placement)

@@ -30,13 +30,17 @@ class BidRows(msgspec.Struct):
 
 
 class InsideRows(msgspec.Struct):
-    """The finalists in a row: where they stand and what they are; `page` and `placement` index the batch."""
+    """The finalists in a row: where they stand and what they are; `page` and `placement` index the batch.
+
+    `deal` is the deal each bids under as an index into its placement's deals, -1 in the open.
+    """
 
     placement: NDArray[np.int32]
     page: NDArray[np.int32]
     ad: NDArray[np.int32]
     item: NDArray[np.int32]
     match_weight: NDArray[np.float32]
+    deal: NDArray[np.int32]
 
 
 def inside_rows(snapshot: Snapshot, found: Finalists, page_of_placement: NDArray[np.int32]) -> InsideRows:
@@ -44,7 +48,7 @@ def inside_rows(snapshot: Snapshot, found: Finalists, page_of_placement: NDArray
     taken = np.arange(FINALISTS) < found.kept[:, None]
     placement = np.repeat(np.arange(len(found.kept), dtype=np.int32), found.kept)
     ad = found.ad[taken]
-    return InsideRows(placement, page_of_placement[placement], ad, snapshot.book.ad_item[ad], found.weight[taken])
+    return InsideRows(placement, page_of_placement[placement], ad, snapshot.book.ad_item[ad], found.weight[taken], found.deal[taken])
 
 
 def bid_rows(
