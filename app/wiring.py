@@ -44,6 +44,7 @@ from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
 from exchange.recovery import Recovered, recover
 from exchange.server import AuctionCalls
 from exchange.session_answers import SessionAnswers
+from exchange.session_impressions import SessionImpressions
 from exchange.spend import SpendProjector
 from exchange.statistics import Statistics
 from feed import engagement
@@ -150,7 +151,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         now_ms=clock.now_ms(),
         dead_holders=[holder for holder in ledger.holders() if holder != HOLDER],
     )
-    memory = ImpressionMemory(profiles)
+    session_impressions = SessionImpressions()
+    memory = ImpressionMemory(profiles, session_impressions)
     notices = Notices(
         holds=holds,
         book=book,
@@ -180,6 +182,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         clock,
         before_swap=partial(_fund, book),
         in_stock=partial(_in_stock, catalogue),
+        available=lambda: book.available,
     )
     outside = [
         RemoteBidder(
@@ -204,6 +207,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         observer=metrics,
         currency=settings.currency,
         engagement_value_micros=settings.engagement_value_micros,
+        sessions=session_impressions,
     )
     auction_calls = AuctionCalls(
         hold_auctions=auction.hold_auctions,

@@ -15,6 +15,8 @@ class Ad(msgspec.Struct, frozen=True, gc=False):
     markup: str
     price_micros: int
     bidder: str
+    # The deal it was sold under; empty in the open.
+    deal_id: str = ""
 
     @property
     def line_item_id(self) -> str:

@@ -20,13 +20,17 @@ _UNKNOWN_FROM = 1 << 40
 
 
 class BidRows(msgspec.Struct):
-    """Every bid that takes part in clearing. `ad` is a row of the snapshot, or -1 - i for `outside[i]`."""
+    """Every bid that takes part in clearing. `ad` is a row of the snapshot, or -1 - i for `outside[i]`.
+
+    `deal` is the deal that a bid stands under, as an index into its placement's deals; -1 in the open.
+    """
 
     bids: Bids
     ad: NDArray[np.int32]
     bidder: NDArray[np.int32]
     page_start: NDArray[np.int32]
     outside: Sequence[ScreenedBid]
+    deal: NDArray[np.int32]
 
 
 class InsideRows(msgspec.Struct):
@@ -48,7 +52,9 @@ def inside_rows(snapshot: Snapshot, found: Finalists, page_of_placement: NDArray
     taken = np.arange(FINALISTS) < found.kept[:, None]
     placement = np.repeat(np.arange(len(found.kept), dtype=np.int32), found.kept)
     ad = found.ad[taken]
-    return InsideRows(placement, page_of_placement[placement], ad, snapshot.book.ad_item[ad], found.weight[taken], found.deal[taken])
+    return InsideRows(
+        placement, page_of_placement[placement], ad, snapshot.book.ad_item[ad], found.weight[taken], found.deal[taken]
+    )
 
 
 def bid_rows(
@@ -77,6 +83,7 @@ def bid_rows(
         "outcome": outcome,
         "ad": inside.ad,
         "bidder": book.item_bidder[inside.item].astype(np.int32) - 1,
+        "deal": inside.deal,
     }
     if outside:
         outside_columns = _outside_columns(snapshot, outside)
@@ -86,14 +93,14 @@ def bid_rows(
         count += len(outside)
     page = page_of_placement[columns["placement"].astype(np.int32)]
     page_start = np.searchsorted(page, np.arange(pages + 1)).astype(np.int32)
-    ad, bidder = columns.pop("ad"), columns.pop("bidder")
+    ad, bidder, deal = columns.pop("ad"), columns.pop("bidder"), columns.pop("deal")
     bids = Bids(
         **columns,  # type: ignore[arg-type]
         ecpm_micros=np.zeros(count, np.int64),
         price_micros=np.zeros(count, np.int64),
         reserved_micros=np.zeros(count, np.int64),
     )
-    return BidRows(bids, ad, bidder, page_start, outside)  # type: ignore[arg-type]
+    return BidRows(bids, ad, bidder, page_start, outside, deal)  # type: ignore[arg-type]
 
 
 def _outside_columns(snapshot: Snapshot, outside: Sequence[ScreenedBid]) -> dict[str, NDArray[np.generic]]:
@@ -119,4 +126,5 @@ def _outside_columns(snapshot: Snapshot, outside: Sequence[ScreenedBid]) -> dict
         "outcome": np.array([CODE_INDEX[s.refusal] if s.refusal else PENDING for s in outside], np.int32),
         "ad": np.arange(-1, -1 - count, -1, dtype=np.int32),
         "bidder": np.array([screened.bidder for screened in outside], np.int32),
+        "deal": np.array([screened.deal for screened in outside], np.int32),
     }

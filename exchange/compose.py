@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from common.consent import Permission
@@ -12,6 +13,7 @@ from exchange.answer import Ad, Answer, PlacementAnswer
 from exchange.creatives import outside_facts, with_impression
 from exchange.holds import WonBatch
 from exchange.record import Held
+from exchange.session_impressions import session_key
 
 _REMEMBER = int(Permission.REMEMBER)
 
@@ -31,6 +33,7 @@ def compose(
     ad_of = rows.ad[held.winners].tolist() if len(rows.ad) else winner
     price_of = rows.bids.price_micros[held.winners].tolist() if len(rows.ad) else winner
     bidder_of = rows.bidder[held.winners].tolist() if len(rows.ad) else winner
+    deal_of = rows.deal[held.winners].tolist() if len(rows.ad) else winner
     answers = []
     at = 0
     for view, auction_id in zip(held.views, auction_ids, strict=True):
@@ -43,6 +46,8 @@ def compose(
                 facts = ads[row] if row >= 0 else outside_facts(rows.outside[-1 - row].bid)
                 markup = with_impression(facts.markup, impression_id)
                 ad = Ad(impression_id, facts, markup, price_of[at], bidders[bidder_of[at]])
+                if deal_of[at] >= 0:
+                    ad = replace(ad, deal_id=placement.deals[deal_of[at]].deal_id)
             placements.append(PlacementAnswer(placement.placement_id, ad, reasons[at]))
             at += 1
         answers.append(Answer(auction_id, view.request_id, tuple(placements)))
@@ -80,4 +85,8 @@ def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str], currenc
         outside_domains={
             entry: rows.outside[-1 - row].bid.advertiser_domain for entry, row in enumerate(ad.tolist()) if row < 0
         },
+        creative_number=np.where(inside, held.snapshot.ad_creative_number[np.maximum(ad, 0)] if known else 0, 0).astype(
+            np.uint32
+        ),
+        session_keys=[session_key(view) for view in held.views],
     )

@@ -9,12 +9,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange.creatives import AdFacts
+from exchange.creatives import AdFacts, ad_facts
 from exchange.order_book import ANY_TERM, OrderBook, key_of, packed, table_of
 from exchange.placement_asks import PlacementAsks
-from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
-from exchange.request import Placement, PricingModel
-from exchange.standing_bids import ADVERTISER, CAMPAIGN, CREATIVE, Standing, shape_of, standing
+from exchange.ports import CAMPAIGN_ACCOUNTS, CreativeRecord, LineItemRecord, Ranker
+from exchange.request import Format, Placement, PricingModel
+from exchange.standing_bids import ADVERTISER, CAMPAIGN, CREATIVE, Standing, standing
 from exchange.traits import Kind, Trait
 from exchange.vocabulary import DEAL, RAREST_FIRST, Vocabulary
 from exchange.walk_arrays import Scratch, scratch_for
@@ -150,56 +150,58 @@ class InventoryCompiler:
         zones = words.zones
         for record in items:
             zones.setdefault(record.time_zone, len(zones))
-        columns: dict[str, Any] = dict(
-            ad_item=ad_item,
-            ad_worth=ad_worth,
-            ad_cost=_least_money(item_bid[ad_item], item_pricing[ad_item], prior[ad_product].max(axis=1)),
-            ad_shape=ad_shape,
-            ad_category=np.array(
+        columns: dict[str, Any] = {
+            "ad_item": ad_item,
+            "ad_worth": ad_worth,
+            "ad_cost": _least_money(item_bid[ad_item], item_pricing[ad_item], prior[ad_product].max(axis=1)),
+            "ad_shape": ad_shape,
+            "ad_category": np.array(
                 [words.traits.get((Kind.CATEGORY, creative.category), -1) for _, creative in pairs], dtype=np.int32
             ),
-            ad_product=ad_product,
-            ad_review=np.array([creative.review_state for _, creative in pairs], dtype=np.uint8),
-            ad_creative=np.array([creative.number for _, creative in pairs], dtype=np.uint32),
-            ad_trait_start=ad_trait_start,
-            ad_trait=ad_trait,
-            trait_kind=np.array([kind for kind, _ in words.traits] or [0], dtype=np.uint8),
-            item_number=np.array([record.number for record in items], dtype=np.uint32),
-            item_campaign=np.array([record.campaign_number for record in items], dtype=np.uint32),
-            item_bidder=np.array([record.strategy for record in items], dtype=np.uint8),
-            item_pricing=item_pricing,
-            item_bid=item_bid,
-            item_account=np.array([self._rows[record.number] for record in items], dtype=np.int32),
-            item_campaign_account=np.array(
+            "ad_product": ad_product,
+            "ad_review": np.array([creative.review_state for _, creative in pairs], dtype=np.uint8),
+            "ad_creative": np.array([creative.number for _, creative in pairs], dtype=np.uint32),
+            "ad_trait_start": ad_trait_start,
+            "ad_trait": ad_trait,
+            "trait_kind": np.array([int(kind) for kind, _ in words.traits] or [0], dtype=np.uint8),
+            "item_number": np.array([record.number for record in items], dtype=np.uint32),
+            "item_campaign": np.array([record.campaign_number for record in items], dtype=np.uint32),
+            "item_bidder": np.array([record.strategy for record in items], dtype=np.uint8),
+            "item_pricing": item_pricing,
+            "item_bid": item_bid,
+            "item_account": np.array([self._rows[record.number] for record in items], dtype=np.int32),
+            "item_campaign_account": np.array(
                 [self._rows[CAMPAIGN_ACCOUNTS + record.campaign_number] for record in items], dtype=np.int32
             ),
-            item_advertiser=np.array([advertiser_rows[r.advertiser_domain] for r in items], dtype=np.int32),
-            item_brand=np.array([words.brands[r.advertiser_domain] for r in items], dtype=np.int32),
-            item_domain=np.array([words.traits.get((Kind.ADVERTISER, r.advertiser_domain), -1) for r in items], dtype=np.int32),
-            item_seat=np.array([words.traits.get((Kind.SEAT, one.seat), -1) for one in made], dtype=np.int32),
-            item_deal_start=item_deal_start,
-            item_deal=item_deal,
-            item_deals_only=np.array([record.deals_only for record in items], dtype=np.uint8),
-            item_cap_start=item_cap_start,
-            cap_scope=np.array([cap.scope for cap in caps], dtype=np.int8),
-            cap_impressions=np.array([cap.impressions for cap in caps], dtype=np.int32),
-            cap_window_ms=np.array([cap.window_ms for cap in caps], dtype=np.int64),
-            cap_share=np.array([cap.share for cap in caps], dtype=np.uint64),
-            item_starts_at_ms=np.array([record.starts_at_ms for record in items], dtype=np.int64),
-            item_ends_at_ms=np.array([record.ends_at_ms or _NEVER_ENDS for record in items], dtype=np.int64),
-            item_hours=np.array([_hours(record.hours_of_week) for record in items], dtype=np.uint64).reshape(-1, 3),
-            item_zone=np.array([zones[record.time_zone] for record in items], dtype=np.int32),
-            item_clause_start=item_clause,
-            clause_term=clause_term,
-            terms=terms,
-            table_key=runs.table_key,
-            table_run=runs.table_run,
-            run_start=runs.run_start,
-            postings=runs.postings,
-            posting_worth=ad_worth[runs.postings],
-            term_used=_used(runs.table_key, words.term_count),
-            product_in_stock=np.array([self._in_stock(p) for p in product_ids], dtype=np.uint8),
-        )
+            "item_advertiser": np.array([advertiser_rows[r.advertiser_domain] for r in items], dtype=np.int32),
+            "item_brand": np.array([words.brands[r.advertiser_domain] for r in items], dtype=np.int32),
+            "item_domain": np.array(
+                [words.traits.get((Kind.ADVERTISER, r.advertiser_domain), -1) for r in items], dtype=np.int32
+            ),
+            "item_seat": np.array([words.traits.get((Kind.SEAT, one.seat), -1) for one in made], dtype=np.int32),
+            "item_deal_start": item_deal_start,
+            "item_deal": item_deal,
+            "item_deals_only": np.array([record.deals_only for record in items], dtype=np.uint8),
+            "item_cap_start": item_cap_start,
+            "cap_scope": np.array([cap.scope for cap in caps], dtype=np.int8),
+            "cap_impressions": np.array([cap.impressions for cap in caps], dtype=np.int32),
+            "cap_window_ms": np.array([cap.window_ms for cap in caps], dtype=np.int64),
+            "cap_share": np.array([cap.share for cap in caps], dtype=np.uint64),
+            "item_starts_at_ms": np.array([record.starts_at_ms for record in items], dtype=np.int64),
+            "item_ends_at_ms": np.array([record.ends_at_ms or _NEVER_ENDS for record in items], dtype=np.int64),
+            "item_hours": np.array([_hours(record.hours_of_week) for record in items], dtype=np.uint64).reshape(-1, 3),
+            "item_zone": np.array([zones[record.time_zone] for record in items], dtype=np.int32),
+            "item_clause_start": item_clause,
+            "clause_term": clause_term,
+            "terms": terms,
+            "table_key": runs.table_key,
+            "table_run": runs.table_run,
+            "run_start": runs.run_start,
+            "postings": runs.postings,
+            "posting_worth": ad_worth[runs.postings],
+            "term_used": _used(runs.table_key, words.term_count),
+            "product_in_stock": np.array([self._in_stock(p) for p in product_ids], dtype=np.uint8),
+        }
         book = OrderBook(**columns, packed=packed(columns))
         return Snapshot(
             sequence=sequence,
@@ -210,7 +212,7 @@ class InventoryCompiler:
             zones=tuple(zones),
             items=items,
             item_rows={record.line_item_id: row for row, record in enumerate(items)},
-            ads=[facts for one in made for facts in one.facts],
+            ads=[ad_facts(items[row], creative) for row, creative in pairs],
             ad_creative_number=book.ad_creative,
             product_ids=product_ids,
             product_rows=product_rows,
@@ -290,6 +292,13 @@ def _least_money(bids: NDArray[np.int64], pricing: NDArray[np.uint8], rate: NDAr
     return np.where(pricing == PricingModel.CPM, -(-bids // 1000), np.maximum(expected, 1)).astype(np.int64)
 
 
+def shape_of(creative: CreativeRecord) -> tuple[int, int, int]:
+    """(format, width, height) under which a creative is found; a native ad takes the size that it is given."""
+    if creative.format == Format.NATIVE:
+        return creative.format, 0, 0
+    return creative.format, creative.width, creative.height
+
+
 def _hours(hours_of_week: tuple[int, ...]) -> tuple[int, int, int]:
     if not hours_of_week:
         return _ALL_HOURS
@@ -326,7 +335,7 @@ def _used(table_key: NDArray[np.int64], term_count: int) -> NDArray[np.uint8]:
 
 def _rows_of(rows: Iterable[Sequence[int]]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """(where each row starts and the last ends, all entries)."""
-    starts, entries = [0], []
+    starts, entries = [0], list[int]()
     for row in rows:
         entries += row
         starts.append(len(entries))

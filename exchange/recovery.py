@@ -144,6 +144,7 @@ def won_batch(columns: AuctionColumns, book: BudgetBook, facts: Facts) -> WonBat
             for entry, (number, bid, _) in enumerate(entries)
             if not number and bid in outside
         },
+        creative_number=columns.bid_creative[bids],
     )
 
 

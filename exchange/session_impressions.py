@@ -1,7 +1,7 @@
-"""What has this session been shown? Impressions of the running visits, in memory alone, for caps that count by session.
+"""What has this session been shown? Impressions of running visits, in memory alone, for caps that count by session.
 
-Nothing of it is written anywhere: a session's impressions are forgotten an hour after its last one, with the process, or
-when too many sessions are open.
+Nothing of it is written anywhere: a session's impressions are forgotten an hour after its last one, with the process,
+or when too many sessions are open.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from exchange.creatives import AdFacts, ad_facts
 from exchange.frequency import unrecognised_share
 from exchange.ports import CreativeRecord, LineItemRecord
 from exchange.request import Format
@@ -25,30 +24,19 @@ class Cap(NamedTuple):
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
-    """A line item beside what follows from it alone; `facts` and `traits` have one entry for each creative."""
+    """A line item beside what follows from it alone; `traits` have one entry for each creative."""
 
     record: LineItemRecord
     seat: str
     caps: tuple[Cap, ...]
-    facts: tuple[AdFacts, ...]
     traits: tuple[tuple[Trait, ...], ...]
 
 
 def standing(record: LineItemRecord) -> Standing:
     """What can be said of this line item whoever looks at whatever page."""
-    facts = tuple(ad_facts(record, creative) for creative in record.creatives)
     seat = record.seat or record.advertiser_id
-    traits = tuple(
-        _traits(record, creative, seat, fact.markup) for creative, fact in zip(record.creatives, facts, strict=True)
-    )
-    return Standing(record, seat, _caps(record), facts, traits)
-
-
-def shape_of(creative: CreativeRecord) -> tuple[int, int, int]:
-    """(format, width, height) under which a creative is found; a native ad takes the size that it is given."""
-    if creative.format == Format.NATIVE:
-        return creative.format, 0, 0
-    return creative.format, creative.width, creative.height
+    traits = tuple(_traits(record, creative, seat) for creative in record.creatives)
+    return Standing(record, seat, _caps(record), traits)
 
 
 def _caps(record: LineItemRecord) -> tuple[Cap, ...]:
@@ -61,7 +49,7 @@ def _caps(record: LineItemRecord) -> tuple[Cap, ...]:
     )
 
 
-def _traits(record: LineItemRecord, creative: CreativeRecord, seat: str, markup: str) -> tuple[Trait, ...]:
+def _traits(record: LineItemRecord, creative: CreativeRecord, seat: str) -> tuple[Trait, ...]:
     video = native = None
     if creative.format == Format.VIDEO:
         mimes = (creative.mime,) if creative.mime else ()
@@ -77,6 +65,7 @@ def _traits(record: LineItemRecord, creative: CreativeRecord, seat: str, markup:
             has_icon=bool(creative.icon_url),
             has_video=bool(creative.video_url),
         )
+    # All that the markup of a creative can load or lead to.
     addresses = (creative.image_url, creative.video_url, creative.icon_url, creative.landing_url)
     return traits_of(
         advertiser_domain=record.advertiser_domain,
@@ -85,7 +74,7 @@ def _traits(record: LineItemRecord, creative: CreativeRecord, seat: str, markup:
         app_bundle=creative.app_bundle,
         attributes=creative.attributes,
         language=creative.language,
-        secure=is_secure(" ".join((*addresses, markup))),
+        secure=is_secure(" ".join(addresses)),
         video=video,
         native=native,
     )

@@ -193,7 +193,7 @@ def _video_fits(kind: Kind, word: tuple[object, ...], terms: VideoTerms) -> bool
         return duration_s in terms.required_durations_s
     if not terms.least_duration_s and not terms.most_duration_s:
         return True
-    return 0 < duration_s and terms.least_duration_s <= duration_s <= (terms.most_duration_s or duration_s)
+    return duration_s > 0 and terms.least_duration_s <= duration_s <= (terms.most_duration_s or duration_s)
 
 
 # OpenRTB Native 1.2 §7.4, §7.3: types of data and of images that a native creative can fill.

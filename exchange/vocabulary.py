@@ -1,4 +1,4 @@
-"""Which numbers stand for which words? One vocabulary for targeting, shapes, traits and time zones; it only ever grows."""
+"""Which numbers stand for which words? Targeting, shapes, traits and time zones; it only ever grows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the walk read and write? A batch of page views as arrays, scratch that is used again, and what was found."""
+"""What does the walk read and write? A batch of page views as arrays, scratch used again, and what was found."""
 
 from __future__ import annotations
 
