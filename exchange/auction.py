@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from common.clock import Clock
@@ -102,12 +103,26 @@ class Auction:
         snapshot = self._inventory()
         allowed = [consent_gate.apply(view) for view in batch]  # 1
         recalled = [self._answers.recall(view, snapshot, now_ms) for view in allowed]  # 2
-        views = [view for view, (kept, _) in zip(allowed, recalled, strict=True) if kept is None]
-        asked = [question for kept, question in recalled if kept is None]
+        # Whoever asks what is being decided just now, in this batch or in one before, waits for that decision.
+        joined = [self._answers.join(asked) if kept is None and asked else None for kept, asked in recalled]
+        own = [kept is None and other is None for (kept, _), other in zip(recalled, joined, strict=True)]
+        views = [view for view, mine in zip(allowed, own, strict=True) if mine]
+        asked = [question for (_, question), mine in zip(recalled, own, strict=True) if mine]
         if len(views) < len(allowed):
             self._observer.answers_recalled(len(allowed) - len(views))
-        decided = iter(await self._decide(views, asked, snapshot, started_ns, now_ms) if views else ())
-        return [kept if kept is not None else next(decided) for kept, _ in recalled]
+        try:
+            decided = iter(await self._decide(views, asked, snapshot, started_ns, now_ms) if views else ())
+        except BaseException as error:
+            self._answers.give_up(asked, _as_told_to_others(error))
+            raise
+        return [
+            kept
+            if kept is not None
+            else next(decided)
+            if other is None
+            else replace(await other, request_id=view.request_id, kept=True)
+            for view, (kept, _), other in zip(allowed, recalled, joined, strict=True)
+        ]
 
     async def _decide(
         self,
@@ -182,3 +197,10 @@ class Auction:
 
     def _saw_answer(self, bidder: int, page_views: int, bids: int, trouble: Refusal) -> None:
         self._observer.bidder_answered(self._bidders[bidder], page_views, bids, trouble)
+
+
+def _as_told_to_others(error: BaseException) -> BaseException:
+    """A batch that is broken off breaks off nobody else's."""
+    if isinstance(error, Exception):
+        return error
+    return BackendUnavailable("the decision that this page view waited for was broken off: ask again")

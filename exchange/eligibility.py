@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exchange.order_book import ANY_TERM, OrderBook
-from exchange.placement_asks import ADVERTISERS, SEATS
 from exchange.refusals import Refusal
-from exchange.traits import PASSES_UNSAID, REFUSAL_OF_KIND, Kind
+from exchange.traits import REFUSAL_OF_KIND, Kind
 from exchange.walk_arrays import (
     BY_SESSION,
     BY_VISITOR,
@@ -29,6 +28,17 @@ from exchange.walk_arrays import (
     PageArrays,
     Scratch,
     room_for,
+)
+from exchange.walk_rules import (
+    KEPT_OUT,
+    NO_DEAL,
+    blocked_kind,
+    deal_of,
+    falls_to_share,
+    match_weight,
+    missing_kind,
+    run_of,
+    times_seen,
 )
 
 __all__ = ["CODES", "CODE_INDEX", "FINALISTS", "REFUSED_RECORDED", "Finalists", "PageArrays", "Scratch", "eligible"]
@@ -59,12 +69,9 @@ _STOCK = CODE_INDEX[Refusal.OUT_OF_STOCK]
 _NOT_IN_DEAL = CODE_INDEX[Refusal.NOT_ALLOWED_IN_DEAL]
 _PRIVATE = CODE_INDEX[Refusal.PRIVATE_AUCTION]
 _OF_KIND = tuple(CODE_INDEX[REFUSAL_OF_KIND[kind]] for kind in Kind)
-_UNSAID = sum(1 << kind for kind in PASSES_UNSAID)
 
 # Guaranteed deals, other deals, the open.
 _GUARANTEED, _OPEN = 0, 2
-# `_deal_of` when the placement offers none of a line item's deals, or none whose terms let it in.
-_NO_DEAL, _KEPT_OUT = -1, -2
 
 
 def eligible(
@@ -102,116 +109,6 @@ class _Book(NamedTuple):
     posting_worth: NDArray[np.int64]
     term_used: NDArray[np.uint8]
     product_in_stock: NDArray[np.uint8]
-
-
-# The functions of the walk take arrays one by one: a tuple of them that is handed on costs a count of each array's
-# references, for every standing bid that is looked at.
-
-
-@numba.njit(cache=True, nogil=True)
-def _run_of(table_key, table_run, shape, term):  # type: ignore[no-untyped-def]
-    key = np.int64(shape) << 32 | np.int64(term)
-    mask = table_key.shape[0] - 1
-    slot = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)) & mask
-    while table_key[slot] != -1:
-        if table_key[slot] == key:
-            return table_run[slot]
-        slot = (slot + 1) & mask
-    return np.int32(-1)
-
-
-@numba.njit(cache=True, nogil=True)
-def _match_weight(first, last, clause_term, terms, met, weights, stamp):  # type: ignore[no-untyped-def]
-    """Summed weight of matched terms, or -1 when a clause has no match."""
-    weight = np.float32(0.0)
-    for clause in range(first, last):
-        hit = False
-        for at in range(clause_term[clause], clause_term[clause + 1]):
-            term = terms[at]
-            if met[term] == stamp:
-                hit = True
-                weight += weights[term]
-        if not hit:
-            return np.float32(-1.0)
-    return weight
-
-
-@numba.njit(cache=True, nogil=True)
-def _deal_of(  # type: ignore[no-untyped-def]
-    first, last, deal_term, deal_floor, deal_needs, trait_start, traits, first_own, last_own, own_deals, seat, domain,
-    worth
-):  # fmt: skip
-    """The deal that a bid stands under, as an index into the batch's deals: the first whose floor it is worth, else the
-    last; _NO_DEAL or _KEPT_OUT when there is none.
-    """
-    found = _NO_DEAL
-    for entry in range(first, last):
-        held = False
-        for at in range(first_own, last_own):
-            if own_deals[at] == deal_term[entry]:
-                held = True
-        if not held:
-            continue
-        met = 0
-        for at in range(trait_start[entry], trait_start[entry + 1]):
-            if traits[at] == seat:
-                met |= SEATS
-            if traits[at] == domain:
-                met |= ADVERTISERS
-        if deal_needs[entry] & ~met:
-            if found == _NO_DEAL:
-                found = _KEPT_OUT
-            continue
-        found = entry
-        if worth >= deal_floor[entry]:
-            break
-    return found
-
-
-@numba.njit(cache=True, nogil=True)
-def _blocked_kind(first, last, traits, kinds, blocked, own):  # type: ignore[no-untyped-def]
-    """The kind of the first trait that is blocked; -1 when none is."""
-    for at in range(first, last):
-        if blocked[traits[at]] == own:
-            return np.int64(kinds[traits[at]])
-    return np.int64(-1)
-
-
-@numba.njit(cache=True, nogil=True)
-def _missing_kind(first, last, traits, kinds, allowed, stamp, asked):  # type: ignore[no-untyped-def]
-    """The first kind that has a list of what is allowed and none of these traits in it; -1 when there is none."""
-    said = 0
-    passed = 0
-    for at in range(first, last):
-        kind = kinds[traits[at]]
-        said |= 1 << kind
-        if allowed[traits[at]] == stamp:
-            passed |= 1 << kind
-    missing = asked & ~passed & (said | ~_UNSAID)
-    kind = 0
-    while missing:
-        if missing & 1:
-            return kind
-        missing >>= 1
-        kind += 1
-    return -1
-
-
-@numba.njit(cache=True, nogil=True)
-def _falls_to_share(number, chance, share):  # type: ignore[no-untyped-def]
-    """Is this auction outside the share that exchange.frequency gives a line item which nobody can be counted for?"""
-    bits = chance ^ (np.uint64(number) * np.uint64(0x9E3779B97F4A7C15))
-    bits = (bits ^ (bits >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    return (bits ^ (bits >> np.uint64(33))) >> np.uint64(32) >= share
-
-
-@numba.njit(cache=True, nogil=True)
-def _seen(first, last, seen, at_ms, what, since_ms):  # type: ignore[no-untyped-def]
-    count = 0
-    for at in range(first, last):
-        if seen[at] == what and at_ms[at] > since_ms:
-            count += 1
-    return count
 
 
 @numba.njit(cache=True, nogil=True)
@@ -303,7 +200,7 @@ def _walk(packed, book, pages, available, scratch, found, now_ms):  # type: igno
                             term = page_term[at]
                         if term_used[term] == 0:
                             continue
-                        run = _run_of(table_key, table_run, shape, term)
+                        run = run_of(table_key, table_run, shape, term)
                         if run >= 0 and heads < RUNS and run_start[run] < run_start[run + 1]:
                             start = run_start[run]
                             head[heads] = start
@@ -335,9 +232,9 @@ def _walk(packed, book, pages, available, scratch, found, now_ms):  # type: igno
                         continue
                     ad = ads[best_ad]
                     item = items[ad.item]
-                    deal = _NO_DEAL
+                    deal = NO_DEAL
                     if deal_first < deal_last:
-                        deal = _deal_of(
+                        deal = deal_of(
                             deal_first, deal_last, deal_term, deal_floor, deal_needs, deal_trait_start, deal_trait,
                             item.deal_start, item.deal_end, item_deal, item.seat, item.domain, ad.worth,
                         )  # fmt: skip
@@ -348,7 +245,7 @@ def _walk(packed, book, pages, available, scratch, found, now_ms):  # type: igno
                             continue
                     met[best_ad] = own
                     walked += 1
-                    weight = _match_weight(
+                    weight = match_weight(
                         item.clause_start, item.clause_end, clause_term, terms, term_met, term_weight, stamp
                     )
                     if weight < 0.0:
@@ -357,13 +254,13 @@ def _walk(packed, book, pages, available, scratch, found, now_ms):  # type: igno
                     # The first rule that refuses decides the code; the cheap ones come first.
                     code = 0
                     if deal < 0 and (private or item.deals_only):
-                        code = _NOT_IN_DEAL if deal == _KEPT_OUT else _PRIVATE
+                        code = _NOT_IN_DEAL if deal == KEPT_OUT else _PRIVATE
                     elif ad.review != 2:
                         code = _PENDING if ad.review == 1 else _REFUSED
                     if code == 0 and (blocks > 0 or asked):
-                        kind = _blocked_kind(ad.trait_start, ad.trait_end, ad_trait, trait_kind, blocked, own)
+                        kind = blocked_kind(ad.trait_start, ad.trait_end, ad_trait, trait_kind, blocked, own)
                         if kind < 0 and asked:
-                            kind = _missing_kind(
+                            kind = missing_kind(
                                 ad.trait_start, ad.trait_end, ad_trait, trait_kind, allowed, stamp, asked
                             )
                         if kind >= 0:
@@ -385,7 +282,7 @@ def _walk(packed, book, pages, available, scratch, found, now_ms):  # type: igno
                         # What cannot be counted in the way that a cap asks for is counted in the other.
                         for cap in range(item.cap_start, item.cap_end):
                             if known_by == 0:
-                                if _falls_to_share(item.number, chance, cap_share[cap]):
+                                if falls_to_share(item.number, chance, cap_share[cap]):
                                     code = _CAPPED
                                 continue
                             scope = cap_scope[cap]
@@ -394,13 +291,13 @@ def _walk(packed, book, pages, available, scratch, found, now_ms):  # type: igno
                                 first, last = seen_first, seen_split
                             since_ms = now_ms - cap_window_ms[cap]
                             if scope == 1 or scope == -1:
-                                count = _seen(first, last, seen_number, seen_at_ms, item.number, since_ms)
+                                count = times_seen(first, last, seen_number, seen_at_ms, item.number, since_ms)
                             elif scope == 2 or scope == -2:
-                                count = _seen(first, last, seen_campaign, seen_at_ms, item.campaign, since_ms)
+                                count = times_seen(first, last, seen_campaign, seen_at_ms, item.campaign, since_ms)
                             elif scope == 3 or scope == -3:
-                                count = _seen(first, last, seen_brand, seen_at_ms, item.brand, since_ms)
+                                count = times_seen(first, last, seen_brand, seen_at_ms, item.brand, since_ms)
                             else:
-                                count = _seen(first, last, seen_creative, seen_at_ms, ad.creative, since_ms)
+                                count = times_seen(first, last, seen_creative, seen_at_ms, ad.creative, since_ms)
                             if count >= cap_impressions[cap]:
                                 code = _CAPPED
                     if code == 0:

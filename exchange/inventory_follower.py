@@ -87,8 +87,8 @@ class InventoryFollower:
                 snapshot.book.product_in_stock[row] = self._in_stock(product_id)
 
     def leave_out_exhausted(self) -> int:
-        """Take what cannot pay, or is out of its dates, out of the snapshot's runs, and back in what can again; how many
-        standing bids are left out now. Costs some nanoseconds for each standing bid: call it a few times a second.
+        """Take what cannot pay, or is out of its dates, out of the snapshot's runs, and back in what can again; how
+        many standing bids are left out now. Costs nanoseconds for each standing bid: call it a few times a second.
         """
         if self._available is None or self._snapshot is None:
             return 0

@@ -62,7 +62,7 @@ def test_putting_segments_keeps_the_impressions(profiles: Profiles) -> None:
     profiles.put("ann", ["age=30", "gender=f", "age=30"], {"shoe": 2.0})
     profiles.put("ann", ["age=31"], {"hat": 1.0})
 
-    assert known(profiles, "ann") == Profile(["age=31"], {"hat": 1.0}, [1], [10], 1_000)
+    assert known(profiles, "ann") == Profile(["age=31"], {"hat": 1.0}, [1], [10], 1_000, [7])
 
 
 def test_the_weakest_affinities_leave(profiles: Profiles) -> None:
