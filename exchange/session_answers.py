@@ -131,8 +131,8 @@ class SessionAnswers:
 def _parameters(view: PageView) -> Parameters:
     """All that may change the decision: a changed price, product, consent or placement asks anew."""
     return (
-        view.session_id, view.publisher_id, view.visitor_id, view.permissions, view.url, view.product_id, view.placements,
-        view.price_rule, view.categories, view.keywords, view.country, view.device_type, view.language,
+        view.session_id, view.publisher_id, view.visitor_id, view.permissions, view.url, view.product_id,
+        view.placements, view.price_rule, view.categories, view.keywords, view.country, view.device_type, view.language,
         view.segments, view.affinities, view.allowed_seats, view.blocked_seats, view.allowed_languages,
         view.allowed_categories, view.test,
     )  # fmt: skip
