@@ -1,7 +1,8 @@
 """Which standing bids could run just now? Those that cannot pay or are out of their dates stay out of the runs.
 
 A walk would meet them again and again, at every placement, only to refuse them: a bid that cannot be made is no bid.
-They come back as soon as there is money or their time comes, with the same numbers as before.
+They come back as soon as there is money or their time comes, with the same numbers as before. Where a run would be left
+empty its best one stays, so that a placement which is not sold can still say why.
 """
 
 from __future__ import annotations
@@ -27,9 +28,14 @@ def able_bids(book: OrderBook, available_micros: NDArray[np.int64], now_ms: int)
 
 
 def with_runs_of(snapshot: Snapshot, able: NDArray[np.bool_]) -> Snapshot:
-    """The snapshot with these standing bids in its runs and no others; everything else is shared with it."""
+    """The snapshot with these standing bids in its runs, and one that is not able in each run that would be empty;
+    everything else is shared with it.
+    """
     runs, book = snapshot.runs, snapshot.book
     kept = able[runs.postings]
+    if len(kept):
+        starts = runs.run_start[:-1]
+        kept[starts[np.add.reduceat(kept.astype(np.int64), starts) == 0]] = True
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
     postings = runs.postings[kept]
     return msgspec.structs.replace(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import msgspec
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from exchange.eligibility import CODES, DEAL_FINALISTS, FINALISTS, PER_ADVERTISER, PER_PRODUCT, eligible
 from exchange.page_arrays import HoursOfWeek, page_arrays
@@ -39,6 +40,11 @@ def rarely(values: st.SearchStrategy[Any], otherwise: object) -> st.SearchStrate
     return st.one_of(st.just(otherwise), st.just(otherwise), values)
 
 
+CAPS = st.lists(
+    st.tuples(st.sampled_from((1, 2, 3, 4, -1, -2, -3, -4)), st.integers(1, 2), st.just(3_600)), min_size=1, max_size=2
+).map(tuple)
+
+
 @st.composite
 def creatives(draw: st.DrawFn, number: int) -> CreativeRecord:
     shape = draw(st.sampled_from((BANNER, LISTING, VIDEO)))
@@ -63,6 +69,8 @@ def creatives(draw: st.DrawFn, number: int) -> CreativeRecord:
 @st.composite
 def line_items(draw: st.DrawFn) -> list[LineItemRecord]:
     items = []
+    # What each line item has in some examples, so that rare meetings of rules are met.
+    focus = draw(st.sampled_from(("", "deals", "caps")))
     for number in range(1, draw(st.integers(1, 25)) + 1):
         targeting = {
             "country": draw(some_of(COUNTRIES)),
@@ -70,7 +78,7 @@ def line_items(draw: st.DrawFn) -> list[LineItemRecord]:
             "segment": draw(some_of(SEGMENTS)),
             "placement": draw(some_of(("a", "b"))),
         }
-        deal_ids = draw(rarely(some_of(DEALS), ()))
+        deal_ids = draw(some_of(DEALS) if focus == "deals" else rarely(some_of(DEALS), ()))
         items.append(
             a_line_item(
                 number,
@@ -82,16 +90,7 @@ def line_items(draw: st.DrawFn) -> list[LineItemRecord]:
                 deal_ids=deal_ids,
                 deals_only=bool(deal_ids) and draw(st.booleans()),
                 ends_at_ms=draw(rarely(st.just(NOW_MS - 1), 0)),
-                caps=draw(
-                    rarely(
-                        st.lists(
-                            st.tuples(st.sampled_from((1, 2, 3, 4, -1, -2, -3, -4)), st.integers(1, 2), st.just(3_600)),
-                            min_size=1,
-                            max_size=2,
-                        ).map(tuple),
-                        (),
-                    )
-                ),
+                caps=draw(CAPS if focus == "caps" else rarely(CAPS, ())),
                 creatives=(draw(creatives(number)),),
             )
         )
@@ -115,7 +114,7 @@ def deals(draw: st.DrawFn) -> tuple[Deal, ...]:
 
 @st.composite
 def placements(draw: st.DrawFn, name: str) -> Placement:
-    offered = draw(rarely(deals(), ()))
+    offered = draw(st.one_of(deals(), st.just(())))
     shapes = draw(st.sampled_from(((BANNER,), (LISTING,), (BANNER, LISTING), (VIDEO, BANNER), ())))
     flex = draw(rarely(st.sampled_from(((FlexSize(6, 5, 200),), (FlexSize(6, 5, 301),), (FlexSize(1, 1, 1),))), ()))
     return a_placement(
@@ -310,6 +309,10 @@ def test_the_walk_finds_the_best_that_may_take_part(
             at += 1
 
 
+def edges(starts: NDArray[np.int32]) -> tuple[list[int], list[int]]:
+    return starts[:-1].tolist(), starts[1:].tolist()
+
+
 @settings(max_examples=50, deadline=None)
 @given(line_items(), page_views(), st.sets(st.integers(1, 25)))
 def test_what_is_left_out_of_the_runs_is_no_bid_and_comes_back(
@@ -323,19 +326,19 @@ def test_what_is_left_out_of_the_runs_is_no_bid_and_comes_back(
     left = market.leave_out_exhausted()
 
     able = [item for item in items if item.number not in broke and not item.ends_at_ms]
-    assert sorted(set(left.book.item_number[left.book.ad_item[left.book.postings]].tolist())) == [
-        item.number for item in able
-    ]
+    names = {item.number for item in able}
+    for first, last, old, older in zip(*edges(left.book.run_start), *edges(whole.book.run_start), strict=True):
+        before = whole.book.item_number[whole.book.ad_item[whole.book.postings[old:older]]].tolist()
+        after = left.book.item_number[left.book.ad_item[left.book.postings[first:last]]].tolist()
+        assert after == ([number for number in before if number in names] or before[:1])
     pages = page_arrays(left, HoursOfWeek(left.zones), [view], [Visitor(known_by=BY_VISITOR)])
     found = eligible(left.book, pages, market.purse.available, left.scratch, NOW_MS)
     for at, placement in enumerate(view.placements):
-        expected, refused = PlainSearch(able, view, Visitor(known_by=BY_VISITOR)).of(placement)
+        expected, _ = PlainSearch(able, view, Visitor(known_by=BY_VISITOR)).of(placement)
         ads = found.ad[at][: found.kept[at]]
         assert left.book.item_number[left.book.ad_item[ads]].tolist() == [number for number, _ in expected]
-        assert int(found.refused_total[at].sum()) == sum(refused.values())
     market.purse.available[rows] = 10**12
     back = market.leave_out_exhausted()
-    still_over = {item.number for item in items if item.ends_at_ms}
     returned = set(back.book.item_number[back.book.ad_item[back.book.postings]].tolist())
-    assert returned == {item.number for item in items} - still_over
-    assert msgspec.structs.replace(back, book=whole.book).runs is whole.runs
+    assert {item.number for item in items if not item.ends_at_ms} <= returned
+    assert back.runs is whole.runs
