@@ -238,6 +238,20 @@ class TestDeals:
         record = market.published[0]
         assert 1 in record.bid_line_item[record.bid_outcome != Refusal.FREQUENCY_CAPPED].tolist()
 
+    async def test_who_is_kept_out_of_a_guaranteed_deal_waits_for_the_turn_of_the_others(self) -> None:
+        offered = (Deal("sure", seats=("other",), guaranteed=True), Deal("deal-1"))
+        market = Market(
+            [
+                a_line_item(1, bid_micros=1_000_000, deal_ids=("sure", "deal-1")),
+                a_line_item(2, bid_micros=9_000_000, deal_ids=("deal-1",)),
+            ]
+        )
+
+        await market.ask_one(placements=(a_placement(deals=offered),))
+
+        # The order of the finalists is the order in which they were met.
+        assert market.published[0].bid_line_item.tolist() == [2, 1]
+
     @pytest.mark.parametrize(
         "deal", [Deal("deal-1", seats=("other",)), Deal("deal-1", advertiser_domains=("other.example",))]
     )
