@@ -30,6 +30,7 @@ class Background:
         jobs: tuple[tuple[str, float, Callable[[], Awaitable[object]]], ...] = (
             ("releasing holds whose time is over", 0.1, self._expire),
             ("leasing budget", 0.25, haat.book.top_up),
+            ("leaving out what is exhausted", 0.25, self._leave_out_exhausted),
             ("counting spend into the ledger", 0.2, lambda: in_thread(haat.projector.catch_up)),
             ("counting statistics", 0.5, lambda: in_thread(haat.statistics.count_once, haat.log)),
             ("telling the log of changes", 0.1, lambda: in_thread(haat.relay.relay_once)),
@@ -53,6 +54,9 @@ class Background:
 
     async def _expire(self) -> None:
         self._haat.notices.expire()
+
+    async def _leave_out_exhausted(self) -> None:
+        self._haat.follower.leave_out_exhausted()
 
     def _forget_what_is_too_old(self) -> None:
         """Retention, topic by topic; notices are kept at least until they are counted into ledger and statistics."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from backends.outbox_sql import OutboxEvent
 from backends.sold_facts_sql import SqlSoldFacts
 from exchange.auction import Auction
+from exchange.holds import Hold
 from exchange.notices import Notice, NoticeOutcome, Notices
 from exchange.recovery import Facts
 from exchange.request import Format, PageView, Placement, PriceRule
+from exchange.session_impressions import SessionImpressions
 from feed.ports import AdRequest, FeedAd
 from protos import exchange_pb2
 from streams import schemas
@@ -61,13 +64,19 @@ class FeedAds:
         ]
 
 
-def _page_view(request: AdRequest, currency: str) -> PageView:
-    placements = tuple(
+@lru_cache(maxsize=64)
+def _feed_placements(slots: int) -> tuple[Placement, ...]:
+    """The same objects each time, so that the auction knows them again."""
+    return tuple(
         Placement(
             placement_id=f"feed-{slot + 1}", shapes=_FEED_SHAPES, floor_micros=_FEED_FLOOR_MICROS, position=slot + 1
         )
-        for slot in range(request.slots)
+        for slot in range(slots)
     )
+
+
+def _page_view(request: AdRequest, currency: str) -> PageView:
+    placements = _feed_placements(request.slots)
     return PageView(
         request_id=request.request_id,
         # Each page of a feed is a page view of its own: its slots are sold anew, not kept from the page before.
@@ -140,15 +149,22 @@ class CountedNotices:
 
 
 class ImpressionMemory:
-    """Impressions of visitors who may be remembered, written to their profiles once a turn of the event loop."""
+    """Impressions for frequency caps: of sessions in memory at once, of visitors who may be remembered in their
+    profiles, once a turn of the event loop.
+    """
 
-    def __init__(self, profiles: Profiles) -> None:
+    def __init__(self, profiles: Profiles, sessions: SessionImpressions) -> None:
         self._profiles = profiles
-        self._waiting: list[tuple[str, int, int]] = []
+        self._sessions = sessions
+        self._waiting: list[tuple[str, int, int, int]] = []
 
-    def remember(self, visitor_id: str, line_item_number: int, at_ms: int) -> None:
-        """Count one impression for frequency caps."""
-        self._waiting.append((visitor_id, line_item_number, at_ms))
+    def remember(self, hold: Hold, at_ms: int) -> None:
+        """Count one impression."""
+        if hold.session_key:
+            self._sessions.remember(hold.session_key, hold.line_item_number, hold.creative_number, at_ms)
+        if not hold.visitor_id:
+            return
+        self._waiting.append((hold.visitor_id, hold.line_item_number, at_ms, hold.creative_number))
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_soon(self.flush)
 

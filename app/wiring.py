@@ -56,6 +56,7 @@ from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
 from exchange.recovery import Recovered, recover
 from exchange.server import AuctionCalls
 from exchange.session_answers import SessionAnswers
+from exchange.session_impressions import SessionImpressions
 from exchange.spend import SpendProjector
 from exchange.statistics import Statistics
 from exchange.supply_chain import OurNode
@@ -166,7 +167,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         now_ms=clock.now_ms(),
         dead_holders=[holder for holder in ledger.holders() if holder != HOLDER],
     )
-    memory = ImpressionMemory(profiles)
+    session_impressions = SessionImpressions()
+    memory = ImpressionMemory(profiles, session_impressions)
     notices = Notices(
         holds=holds,
         book=book,
@@ -204,6 +206,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         clock,
         before_swap=partial(_fund, book),
         in_stock=partial(_in_stock, catalogue),
+        available=lambda: book.available,
     )
     outside = [
         RemoteBidder(
@@ -235,6 +238,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         currencies=currencies,
         page_rules=_page_rules(settings),
         squashing=settings.gsp_squashing,
+        sessions=session_impressions,
     )
     # Single page views that come together are one batch, whichever way they come.
     batcher = Batcher(auction.hold_auctions)

@@ -29,6 +29,7 @@ from exchange.campaign_values import (
     Advertiser,
     Budget,
     Campaign,
+    Cap,
     Creative,
     FrequencyCap,
     LineItem,
@@ -42,6 +43,8 @@ _TABLES = {"advertiser": ADVERTISERS, "campaign": CAMPAIGNS, "creative": CREATIV
 
 TARGETING = msgspec.json.Decoder(Targeting)
 HOURS = msgspec.json.Decoder(tuple[int, ...])
+DEAL_IDS = msgspec.json.Decoder(tuple[str, ...])
+CAPS = msgspec.json.Decoder(tuple[Cap, ...])
 
 _CAMPAIGN_ROWS = select(CAMPAIGNS, ADVERTISERS.c.advertiser_id).join(ADVERTISERS)
 _CREATIVE_ROWS = select(CREATIVES, ADVERTISERS.c.advertiser_id).join(ADVERTISERS)
@@ -314,6 +317,10 @@ def _line_item(row: Row[Any], creative_ids: list[str]) -> LineItem:
         targeting=TARGETING.decode(row.targeting),
         frequency_cap=FrequencyCap(row.cap_impressions, row.cap_window_s),
         schedule=Schedule(row.starts_at_ms, row.ends_at_ms, HOURS.decode(row.hours_of_week)),
+        deal_ids=DEAL_IDS.decode(row.deal_ids),
+        deals_only=row.deals_only,
+        seat=row.seat,
+        caps=CAPS.decode(row.caps),
         state=row.state,
         line_item_id=row.line_item_id,
         revision=row.revision,
@@ -338,6 +345,10 @@ def _line_item_row(tenant_id: str, item: LineItem, campaign_number: int) -> dict
         "starts_at_ms": item.schedule.starts_at_ms,
         "ends_at_ms": item.schedule.ends_at_ms,
         "hours_of_week": msgspec.json.encode(item.schedule.hours_of_week).decode(),
+        "deal_ids": msgspec.json.encode(item.deal_ids).decode(),
+        "deals_only": item.deals_only,
+        "seat": item.seat,
+        "caps": msgspec.json.encode(item.caps).decode(),
         "state": item.state,
         "revision": item.revision,
     }

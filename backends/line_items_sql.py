@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Row, Select, Table, select
 
 from backends import outbox_sql
-from backends.campaigns_sql import HOURS, TARGETING
+from backends.campaigns_sql import CAPS, DEAL_IDS, HOURS, TARGETING
 from backends.sql import chunks, reading
 from backends.sql_tables_campaigns import ADVERTISERS, CAMPAIGNS, CREATIVES, LINE_ITEM_CREATIVES, LINE_ITEMS
 from backends.sql_tables_outbox import OUTBOX
@@ -26,6 +26,7 @@ _ITEMS = (
         CAMPAIGNS.c.time_zone,
         ADVERTISERS.c.advertiser_id,
         ADVERTISERS.c.domain,
+        ADVERTISERS.c.number.label("advertiser_number"),
     )
     .select_from(LINE_ITEMS)
     .join(CAMPAIGNS)
@@ -142,6 +143,14 @@ def _records(
             time_zone=row.time_zone,
             creatives=tuple(creatives_of[row.number]),
             revision=row.revision,
+            caps=tuple(
+                (-cap.scope if cap.by_session else cap.scope, cap.impressions, cap.window_s)
+                for cap in CAPS.decode(row.caps)
+            ),
+            deal_ids=DEAL_IDS.decode(row.deal_ids),
+            deals_only=row.deals_only,
+            seat=row.seat,
+            advertiser_number=row.advertiser_number,
         )
         for row in items
     ]

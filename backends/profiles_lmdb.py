@@ -43,7 +43,7 @@ class LmdbProfileStore:
                     continue
                 try:
                     profile = decode(stored)
-                    if len(profile.seen_line_items) != len(profile.seen_at_ms):
+                    if not len(profile.seen_creatives) <= len(profile.seen_line_items) == len(profile.seen_at_ms):
                         raise msgspec.ValidationError("impressions without their time")
                 except msgspec.DecodeError:
                     self._broken += 1

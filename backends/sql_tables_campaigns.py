@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Integer,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from backends.sql_metadata import METADATA
@@ -94,6 +96,12 @@ LINE_ITEMS = Table(
     Column("ends_at_ms", BigInteger, nullable=False),
     # JSON list.
     Column("hours_of_week", Text, nullable=False),
+    # JSON list.
+    Column("deal_ids", Text, nullable=False, server_default="[]"),
+    Column("deals_only", Boolean, nullable=False, server_default=false()),
+    Column("seat", String(64), nullable=False, server_default=""),
+    # exchange.campaign_values.Cap as a JSON list.
+    Column("caps", Text, nullable=False, server_default="[]"),
     Column("state", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
     sqlite_autoincrement=True,

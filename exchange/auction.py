@@ -7,6 +7,7 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from common.clock import Clock
@@ -34,6 +35,7 @@ from exchange.refusals import Refusal
 from exchange.request import PageView
 from exchange.screening import screen_all
 from exchange.session_answers import Asked, SessionAnswers
+from exchange.session_impressions import SessionImpressions
 from streams.auction_block import AuctionColumns
 from streams.ports import ProfileStore
 
@@ -81,6 +83,7 @@ class Auction:
         currencies: Currencies | None = None,
         page_rules: PageRules = USUAL,
         squashing: float = 1.0,
+        sessions: SessionImpressions | None = None,
     ) -> None:
         self._clock = clock
         self._inventory = inventory
@@ -90,6 +93,7 @@ class Auction:
         self._ranker = ranker
         self._money = money
         self._answers = answers
+        self._sessions = sessions
         self._publish = publish
         self._hold = hold
         self._observer = observer
@@ -111,12 +115,26 @@ class Auction:
         snapshot = self._inventory()
         allowed = [consent_gate.apply(view) for view in batch]  # 1
         recalled = [self._answers.recall(view, snapshot, now_ms) for view in allowed]  # 2
-        views = [view for view, (kept, _) in zip(allowed, recalled, strict=True) if kept is None]
-        asked = [question for kept, question in recalled if kept is None]
+        # Whoever asks what is being decided just now, in this batch or in one before, waits for that decision.
+        joined = [self._answers.join(asked) if kept is None and asked else None for kept, asked in recalled]
+        own = [kept is None and other is None for (kept, _), other in zip(recalled, joined, strict=True)]
+        views = [view for view, mine in zip(allowed, own, strict=True) if mine]
+        asked = [question for (_, question), mine in zip(recalled, own, strict=True) if mine]
         if len(views) < len(allowed):
             self._observer.answers_recalled(len(allowed) - len(views))
-        decided = iter(await self._decide(views, asked, snapshot, started_ns, now_ms) if views else ())
-        return [kept if kept is not None else next(decided) for kept, _ in recalled]
+        try:
+            decided = iter(await self._decide(views, asked, snapshot, started_ns, now_ms) if views else ())
+        except BaseException as error:
+            self._answers.give_up(asked, _as_told_to_others(error))
+            raise
+        return [
+            kept
+            if kept is not None
+            else next(decided)
+            if other is None
+            else replace(await other, request_id=view.request_id, kept=True)
+            for view, (kept, _), other in zip(allowed, recalled, joined, strict=True)
+        ]
 
     async def _decide(
         self,
@@ -130,8 +148,8 @@ class Auction:
         numbers = new_ids(len(views), now_ms)
         auction_ids = [text_of(number) for number in numbers]
         asked = solicitation.ask_outside(self._outside, len(self._roster), auction_ids, views)  # 5, outside
-        visitors = visitor.look_up(views, self._profiles)  # 3
-        pages = page_arrays(snapshot, self._hours_in(snapshot.zones), views, visitors)
+        visitors = visitor.look_up(views, self._profiles, self._sessions)  # 3
+        pages = page_arrays(snapshot, self._hours_in(snapshot.zones), views, visitors, numbers)
         found = eligible(snapshot.book, pages, self._money.available, snapshot.scratch, now_ms)  # 4
         page_of_placement = np.repeat(np.arange(len(views), dtype=np.int32), np.diff(pages.placement_start))
         inside = inside_rows(snapshot, found, page_of_placement)
@@ -139,7 +157,9 @@ class Auction:
         # Ranked while the outside bidders think.
         chances = click_chances(self._ranker, snapshot, inside, pages, views, visitors)
         factors = self._currencies.factors(snapshot.currencies, rates)
-        at_hand = AtHand(snapshot.book, inside, offered, chances, factors, pages.placement_start, views)
+        at_hand = AtHand(
+            snapshot.book, inside, offered, chances, factors, snapshot.item_currency, pages.placement_start, views
+        )
         replies = await asked.answers(partial(self._least_to_matter, at_hand))
         outside, loose = screen_all(  # 6
             replies, auction_ids, views, pages.placement_start, self._currency, self._saw_answer, rates
@@ -206,3 +226,10 @@ class Auction:
 
     def _saw_answer(self, bidder: int, page_views: int, bids: int, trouble: Refusal) -> None:
         self._observer.bidder_answered(self._bidders[bidder], page_views, bids, trouble)
+
+
+def _as_told_to_others(error: BaseException) -> BaseException:
+    """A batch that is broken off breaks off nobody else's."""
+    if isinstance(error, Exception):
+        return error
+    return BackendUnavailable("the decision that this page view waited for was broken off: ask again")

@@ -16,19 +16,17 @@ from google.protobuf.message import DecodeError
 from common import consent
 from common.consent import Permission
 from common.errors import FieldError, InvalidInput
-from common.money import ABSURD_PRICE_MICROS, is_currency
+from common.money import is_currency
 from exchange.answer import Answer
 from exchange.creatives import AdFacts
 from exchange.page_rules import PageRules
-from exchange.request import Format, PageView, Placement, PriceRule
+from exchange.placement_wire import ID_LIMIT, check_words, read_placement, too_long, too_many
+from exchange.request import PageView, Placement, PriceRule
 from protos import exchange_pb2 as pb
 
-ID_LIMIT = 64
 WORD_LIMIT = 64
 URL_LIMIT = 2048
 PLACEMENTS_LIMIT = 32
-SIZES_LIMIT = 16
-SIDE_LIMIT_PX = 10_000
 TMAX_LIMIT_MS = 10_000
 CURRENCIES_LIMIT = 32
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01
@@ -37,9 +35,8 @@ _COUNTRY = re.compile(r"[A-Z]{2}")
 _REMEMBER = int(Permission.REMEMBER)
 # What the reader remembers of placements is bounded, whatever it is sent.
 _REMEMBERED_PLACEMENTS = 10_000
-_REMEMBERED_BYTES = 1_024
+_REMEMBERED_BYTES = 2_048
 _TEMPLATES = 100_000
-_LISTING = (int(Format.PRODUCT_LISTING), 0, 0)
 
 
 class PageViewReader:
@@ -52,10 +49,10 @@ class PageViewReader:
         # A shop's placements are the same on every page view: read once, known by their bytes.
         self._placements: dict[bytes, Placement] = {}
 
-    def from_bytes(self, data: bytes, now_ms: int) -> PageView:
-        """A page view from its serialised form."""
+    def from_bytes(self, data: bytes, now_ms: int, publisher_id: str = "") -> PageView:
+        """A page view of the tenant `publisher_id` from its serialised form."""
         try:
-            return self.read(pb.PageView.FromString(data), now_ms, data)
+            return self.read(pb.PageView.FromString(data), now_ms, data, publisher_id)
         except DecodeError:
             raise InvalidInput(
                 [
@@ -65,7 +62,7 @@ class PageViewReader:
                 ]
             ) from None
 
-    def read(self, message: pb.PageView, now_ms: int, data: bytes | None = None) -> PageView:
+    def read(self, message: pb.PageView, now_ms: int, data: bytes | None = None, publisher_id: str = "") -> PageView:
         """A page view from its message; `data` are its bytes when they are at hand."""
         errors: list[FieldError] = []
         visitor, page, device, agreed = message.visitor, message.page, message.device, message.consent
@@ -83,21 +80,21 @@ class PageViewReader:
             or len(visitor_id) > ID_LIMIT
             or len(product_id) > ID_LIMIT
         ):
-            _too_long(errors, "request_id", request_id, ID_LIMIT)
-            _too_long(errors, "session_id", session_id, ID_LIMIT)
-            _too_long(errors, "visitor.visitor_id", visitor_id, ID_LIMIT)
-            _too_long(errors, "page.product_id", product_id, ID_LIMIT)
+            too_long(errors, "request_id", request_id, ID_LIMIT)
+            too_long(errors, "session_id", session_id, ID_LIMIT)
+            too_long(errors, "visitor.visitor_id", visitor_id, ID_LIMIT)
+            too_long(errors, "page.product_id", product_id, ID_LIMIT)
         if len(url) > URL_LIMIT:
-            _too_long(errors, "page.url", url, URL_LIMIT)
+            too_long(errors, "page.url", url, URL_LIMIT)
         if len(language) > WORD_LIMIT:
-            _too_long(errors, "device.language", language, WORD_LIMIT)
+            too_long(errors, "device.language", language, WORD_LIMIT)
         if country and not _COUNTRY.fullmatch(country):
             errors.append(FieldError("device.country", repr(country[:20]), "give ISO 3166-1 alpha-2, such as DE"))
         if len(segments) > 32 or len(categories) > 32 or len(keywords) > 64 or len(affinities) > 64:
-            _too_many(errors, "visitor.segments", len(segments), 32)
-            _too_many(errors, "page.categories", len(categories), 32)
-            _too_many(errors, "page.keywords", len(keywords), 64)
-            _too_many(errors, "visitor.affinities", len(affinities), 64)
+            too_many(errors, "visitor.segments", len(segments), 32)
+            too_many(errors, "page.categories", len(categories), 32)
+            too_many(errors, "page.keywords", len(keywords), 64)
+            too_many(errors, "visitor.affinities", len(affinities), 64)
         for field, words in (
             ("visitor.segments", segments),
             ("page.categories", categories),
@@ -105,10 +102,10 @@ class PageViewReader:
         ):
             if words and max(map(len, words)) > WORD_LIMIT:
                 for index, word in enumerate(words):
-                    _too_long(errors, f"{field}[{index}]", word, WORD_LIMIT)
+                    too_long(errors, f"{field}[{index}]", word, WORD_LIMIT)
         for index, (product, weight) in enumerate(affinities):
             if len(product) > ID_LIMIT:
-                _too_long(errors, f"visitor.affinities[{index}].product_id", product, ID_LIMIT)
+                too_long(errors, f"visitor.affinities[{index}].product_id", product, ID_LIMIT)
             if not 0.0 <= weight < math.inf:
                 errors.append(
                     FieldError(f"visitor.affinities[{index}].weight", str(weight), "give a finite number from 0 on")
@@ -120,7 +117,7 @@ class PageViewReader:
             errors.append(FieldError("currency", repr(currency[:20]), self._other_currency()))
         currencies = tuple(message.currencies)
         if currencies:
-            _too_many(errors, "currencies", len(currencies), CURRENCIES_LIMIT)
+            too_many(errors, "currencies", len(currencies), CURRENCIES_LIMIT)
             for index, code in enumerate(currencies[:CURRENCIES_LIMIT]):
                 if not is_currency(code):
                     errors.append(FieldError(f"currencies[{index}]", repr(code[:20]), "give ISO 4217, such as EUR"))
@@ -142,6 +139,17 @@ class PageViewReader:
             errors.append(FieldError("placements", f"{len(placements)} of them", f"give 1 to {PLACEMENTS_LIMIT}"))
         if len({placement.placement_id for placement in placements}) < len(placements):
             _name_doubles(errors, placements)
+        allowed_seats, blocked_seats = tuple(message.allowed_seats), tuple(message.blocked_seats)
+        allowed_languages = tuple([word.lower() for word in message.allowed_languages])
+        allowed_categories = tuple([word.lower() for word in message.allowed_categories])
+        if allowed_seats or blocked_seats or allowed_languages or allowed_categories:
+            for field, words, count in (
+                ("allowed_seats", allowed_seats, 64),
+                ("blocked_seats", blocked_seats, 64),
+                ("allowed_languages", allowed_languages, 64),
+                ("allowed_categories", allowed_categories, 256),
+            ):
+                check_words(errors, field, words, count, WORD_LIMIT)
         if errors:
             raise InvalidInput(errors)
         return PageView(
@@ -166,6 +174,12 @@ class PageViewReader:
             currency=currency,
             currencies=currencies,
             page_rules=page_rules,
+            publisher_id=publisher_id,
+            test=message.test,
+            allowed_seats=allowed_seats,
+            blocked_seats=blocked_seats,
+            allowed_languages=allowed_languages,
+            allowed_categories=allowed_categories,
         )
 
     def _other_currency(self) -> str:
@@ -176,7 +190,7 @@ class PageViewReader:
         known = self._placements.get(data)
         if known is None:
             wrong_before = len(errors)
-            known = _read_placement(message, index, errors)
+            known = read_placement(message, index, errors)
             if len(errors) == wrong_before and len(data) <= _REMEMBERED_BYTES:
                 if len(self._placements) >= _REMEMBERED_PLACEMENTS:
                     self._placements.clear()
@@ -187,60 +201,6 @@ class PageViewReader:
 @lru_cache(maxsize=1024)
 def _permissions(granted: tuple[int, ...], global_privacy_control: bool, child_directed: bool) -> int:
     return int(consent.decide(granted, global_privacy_control=global_privacy_control, child_directed=child_directed))
-
-
-def _read_placement(message: pb.Placement, index: int, errors: list[FieldError]) -> Placement:
-    placement_id, floor_micros = message.placement_id, message.floor_micros
-    categories = tuple([word.lower() for word in message.blocked_categories])
-    advertisers = tuple([word.lower() for word in message.blocked_advertisers])
-    sizes = [(size.width, size.height) for size in message.sizes]
-    shapes: list[tuple[int, int, int]] = []
-    sized = False
-    for format_ in map(int, message.formats):
-        if format_ == Format.PRODUCT_LISTING:
-            shapes.append(_LISTING)
-        elif format_ in (Format.BANNER, Format.VIDEO):
-            sized = True
-            shapes += [(format_, width, height) for width, height in sizes]
-        else:
-            errors.append(
-                FieldError(
-                    f"placements[{index}].formats", str(format_), "give 1 (banner), 2 (product listing), 3 (video)"
-                )
-            )
-    at = f"placements[{index}]"
-    if not placement_id or len(placement_id) > ID_LIMIT:
-        errors.append(
-            FieldError(
-                f"{at}.placement_id", repr(placement_id[:20]), f"name the placement in 1 to {ID_LIMIT} characters"
-            )
-        )
-    if not message.formats:
-        errors.append(FieldError(f"{at}.formats", "none", "give at least one format"))
-    if sized and not sizes:
-        errors.append(FieldError(f"{at}.sizes", "none", "a banner or a video needs at least one size"))
-    if len(sizes) > SIZES_LIMIT:
-        _too_many(errors, f"{at}.sizes", len(sizes), SIZES_LIMIT)
-    for number, (width, height) in enumerate(sizes):
-        if not (0 < width <= SIDE_LIMIT_PX and 0 < height <= SIDE_LIMIT_PX):
-            errors.append(
-                FieldError(f"{at}.sizes[{number}]", f"{width} × {height}", f"give sides of 1 to {SIDE_LIMIT_PX} pixels")
-            )
-    if not 0 <= floor_micros <= ABSURD_PRICE_MICROS:
-        errors.append(FieldError(f"{at}.floor_micros", str(floor_micros), f"give 0 to {ABSURD_PRICE_MICROS}"))
-    if categories or advertisers:
-        for field, words in (("blocked_categories", categories), ("blocked_advertisers", advertisers)):
-            _too_many(errors, f"{at}.{field}", len(words), 256)
-            for number, word in enumerate(words):
-                _too_long(errors, f"{at}.{field}[{number}]", word, 253)
-    return Placement(
-        placement_id=placement_id,
-        shapes=tuple(shapes),
-        floor_micros=floor_micros,
-        blocked_categories=categories,
-        blocked_advertisers=advertisers,
-        position=message.position,
-    )
 
 
 def _page_rules(message: pb.PageRules, errors: list[FieldError]) -> PageRules:
@@ -269,16 +229,6 @@ def _for_the_log(message: pb.PageView, permissions: int, data: bytes | None) -> 
         kept.ClearField("session_id")
         return kept.SerializeToString()
     return data if data is not None else message.SerializeToString()
-
-
-def _too_long(errors: list[FieldError], field: str, text: str, limit: int) -> None:
-    if len(text) > limit:
-        errors.append(FieldError(field, f"{len(text)} characters", f"give at most {limit}"))
-
-
-def _too_many(errors: list[FieldError], field: str, count: int, limit: int) -> None:
-    if count > limit:
-        errors.append(FieldError(field, f"{count} of them", f"give at most {limit}"))
 
 
 def _name_doubles(errors: list[FieldError], placements: Iterable[Placement]) -> None:
@@ -320,6 +270,8 @@ class AnswerWriter:
             written.bidder = ad.bidder
             if ad.currency and ad.currency != self._currency:
                 written.currency = ad.currency
+            if ad.deal_id:
+                written.deal_id = ad.deal_id
         return message
 
     def _template(self, facts: AdFacts) -> pb.Ad:

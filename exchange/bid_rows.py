@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,6 +15,7 @@ from exchange.inventory import Snapshot
 from exchange.refusals import Refusal
 from exchange.request import PricingModel
 from exchange.screening import ScreenedBid
+from exchange.traits import Kind
 
 # Advertisers and products that only an outside bidder knows are numbered from here on, within the batch.
 _UNKNOWN_FROM = 1 << 40
@@ -30,14 +32,16 @@ class BidRows(msgspec.Struct):
 
 
 class InsideRows(msgspec.Struct):
-    """The finalists in a row: where they stand and what they are; `page` and `placement` index the batch."""
+    """The finalists in a row: where they stand and what they are; `page` and `placement` index the batch.
+
+    `deal` is the deal each bids under as an index into its placement's deals, -1 in the open.
+    """
 
     placement: NDArray[np.int32]
     page: NDArray[np.int32]
     ad: NDArray[np.int32]
     item: NDArray[np.int32]
     match_weight: NDArray[np.float32]
-    # Under which deal of its placement (an index) a finalist takes part; -1: under none. Eligibility decides.
     deal: NDArray[np.int32]
 
 
@@ -47,12 +51,7 @@ def inside_rows(snapshot: Snapshot, found: Finalists, page_of_placement: NDArray
     placement = np.repeat(np.arange(len(found.kept), dtype=np.int32), found.kept)
     ad = found.ad[taken]
     return InsideRows(
-        placement,
-        page_of_placement[placement],
-        ad,
-        snapshot.book.ad_item[ad],
-        found.weight[taken],
-        np.full(len(ad), -1, np.int32),
+        placement, page_of_placement[placement], ad, snapshot.book.ad_item[ad], found.weight[taken], found.deal[taken]
     )
 
 
@@ -116,10 +115,10 @@ def bid_rows(
 def _outside_columns(snapshot: Snapshot, outside: Sequence[ScreenedBid]) -> dict[str, NDArray[np.generic]]:
     unknown: dict[str, int] = {}
 
-    def number(known: dict[str, int], word: str) -> int:
+    def number(known: Mapping[Any, int], word: str, kind: Kind | None = None) -> int:
         if not word:
             return -1
-        row = known.get(word)
+        row = known.get(word if kind is None else (kind, word.lower()))
         return row if row is not None else unknown.setdefault(word, _UNKNOWN_FROM + len(unknown))
 
     count = len(outside)
@@ -131,7 +130,9 @@ def _outside_columns(snapshot: Snapshot, outside: Sequence[ScreenedBid]) -> dict
         "click_probability": np.zeros(count, np.float64),
         "advertiser": np.array([number(snapshot.advertiser_rows, s.bid.advertiser_domain) for s in outside], np.int64),
         "product": np.array([number(snapshot.product_rows, s.bid.product_id) for s in outside], np.int64),
-        "category": np.array([number(snapshot.vocabulary.blocks, s.bid.category) for s in outside], np.int64),
+        "category": np.array(
+            [number(snapshot.vocabulary.traits, s.bid.category, Kind.CATEGORY) for s in outside], np.int64
+        ),
         "deal": np.array([screened.deal for screened in outside], np.int32),
         "rate": np.array([screened.rate for screened in outside], np.float64),
         "account": np.full(count, -1, np.int32),

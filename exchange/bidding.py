@@ -59,6 +59,20 @@ class OutsideBid(msgspec.Struct, frozen=True):
     markup: str
     category: str = ""
     product_id: str = ""
+    # The deal it is made under, as the placement calls it; empty in the open.
+    deal_id: str = ""
+    # Whose money it is, as publishers allow and block it; without one it passes no list of seats.
+    seat: str = ""
+    # All of them, where there are more than one.
+    categories: tuple[str, ...] = ()
+    attributes: tuple[int, ...] = ()
+    language: str = ""
+    app_bundle: str = ""
+    # Of a video: how long it is in seconds, and AdCOM's number of its protocol; 0 is not said.
+    duration_s: int = 0
+    protocol: int = 0
+    mime: str = ""
+    skippable: bool = False
 
 
 class OutsideAnswer(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ import msgspec
 
 from common.errors import FieldError
 from common.money import ABSURD_BUDGET_MICROS, ABSURD_PRICE_MICROS
+from exchange.buying_terms import MAX_CAP_IMPRESSIONS, MAX_CAP_WINDOW_S, check_terms
 from exchange.campaign_text import MAX_VALUES, checked_name, checked_text, checked_url, checked_values
 from exchange.campaign_values import (
     Advertiser,
@@ -31,9 +32,6 @@ from exchange.campaign_values import (
 from exchange.request import Format, PricingModel
 
 MAX_CREATIVES = 20
-# A profile remembers this many impressions, so a higher cap could never be reached.
-MAX_CAP_IMPRESSIONS = 64
-MAX_CAP_WINDOW_S = 365 * 86_400
 MAX_PIXELS = 10_000
 MAX_DURATION_S = 3_600
 # 2100-01-01.
@@ -115,10 +113,13 @@ def checked_line_item(draft: LineItem, errors: Errors, field: str = "line_item")
     targeting = _checked_targeting(f"{field}.targeting", draft.targeting, errors)
     _check_strategy(f"{field}.targeting", draft.strategy, targeting, errors)
     _check_cap(f"{field}.frequency_cap", draft.frequency_cap, errors)
+    deal_ids, seat = check_terms(field, draft, errors)
     schedule = _checked_schedule(f"{field}.schedule", draft.schedule, errors)
     _check_creatives(f"{field}.creative_ids", draft.creative_ids, errors)
     state = _checked_state(f"{field}.state", draft.state, errors)
-    return msgspec.structs.replace(draft, name=name, targeting=targeting, schedule=schedule, state=state)
+    return msgspec.structs.replace(
+        draft, name=name, targeting=targeting, schedule=schedule, deal_ids=deal_ids, seat=seat, state=state
+    )
 
 
 def check_bid(field: str, bid_micros: int, errors: Errors) -> None:

@@ -61,6 +61,24 @@ class FrequencyCap(msgspec.Struct, frozen=True):
     window_s: int = 0
 
 
+class CapScope(IntEnum):
+    """Of what impressions are counted; numbers of haat.campaigns.v1.CapScope."""
+
+    LINE_ITEM = 1
+    CAMPAIGN = 2
+    ADVERTISER = 3
+    CREATIVE = 4
+
+
+class Cap(msgspec.Struct, frozen=True):
+    """At most so many impressions of what `scope` says within the window, per visitor or per session."""
+
+    scope: int
+    impressions: int
+    window_s: int
+    by_session: bool = False
+
+
 class Schedule(msgspec.Struct, frozen=True):
     """When it runs: from, until (0: without end), and in which hours of the week (0 is Monday 00:00; none: always)."""
 
@@ -115,7 +133,11 @@ class Creative(msgspec.Struct, frozen=True):
 
 
 class LineItem(msgspec.Struct, frozen=True):
-    """One standing offer: which bid, for whom, when, how often, with which creatives."""
+    """One standing offer: which bid, for whom, when, how often, with which creatives.
+
+    It may bid under the deals of `deal_ids`, and with `deals_only` under nothing else. `seat` is whom publishers allow
+    or block as the buyer; empty: the advertiser's id. `caps` hold beside `frequency_cap`.
+    """
 
     campaign_id: str
     name: str
@@ -127,6 +149,10 @@ class LineItem(msgspec.Struct, frozen=True):
     targeting: Targeting = Targeting()
     frequency_cap: FrequencyCap = FrequencyCap()
     schedule: Schedule = Schedule()
+    deal_ids: tuple[str, ...] = ()
+    deals_only: bool = False
+    seat: str = ""
+    caps: tuple[Cap, ...] = ()
     state: int = State.ACTIVE
     line_item_id: str = ""
     revision: int = 0

@@ -16,6 +16,7 @@ from exchange.campaign_values import (
     Advertiser,
     Budget,
     Campaign,
+    Cap,
     Creative,
     FrequencyCap,
     LineItem,
@@ -309,5 +310,9 @@ def _line_item(message: campaigns_pb2.LineItem) -> LineItem:
         targeting=Targeting(**{name: tuple(getattr(targeting, name)) for name in Targeting.__struct_fields__}),
         frequency_cap=FrequencyCap(cap.impressions, cap.window_s),
         schedule=Schedule(schedule.starts_at_ms, schedule.ends_at_ms, tuple(schedule.hours_of_week)),
+        deal_ids=tuple(message.deal_ids),
+        deals_only=message.deals_only,
+        seat=message.seat,
+        caps=tuple(Cap(cap.scope, cap.impressions, cap.window_s, cap.by_session) for cap in message.caps),
         state=message.state,
     )

@@ -13,6 +13,7 @@ from exchange.creatives import outside_facts, with_impression
 from exchange.holds import WonBatch
 from exchange.record import Held
 from exchange.request import PricingModel
+from exchange.session_impressions import session_key
 
 _REMEMBER = int(Permission.REMEMBER)
 _CPM = int(PricingModel.CPM)
@@ -35,6 +36,7 @@ def compose(
     bidder_of = rows.bidder[held.winners].tolist() if len(rows.ad) else winner
     worth_of = _worth(held).tolist() if len(rows.ad) else winner
     foreign = held.foreign
+    deal_of = rows.bids.deal[held.winners].tolist() if len(rows.ad) else winner
     answers = []
     at = 0
     for view, auction_id in zip(held.views, auction_ids, strict=True):
@@ -51,7 +53,8 @@ def compose(
                 price = price_of[at]
                 if converts:
                     price = held.rates.down(price, held.own_currency(winner[at]), currency)
-                ad = Ad(impression_id, facts, markup, price, bidders[bidder_of[at]], worth_of[at], currency=currency)
+                deal_id = placement.deals[deal_of[at]].deal_id if deal_of[at] >= 0 else ""
+                ad = Ad(impression_id, facts, markup, price, bidders[bidder_of[at]], worth_of[at], deal_id, currency)
             placements.append(PlacementAnswer(placement.placement_id, ad, reasons[at]))
             at += 1
         answers.append(Answer(auction_id, view.request_id, tuple(placements)))
@@ -105,6 +108,10 @@ def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str]) -> WonB
             entry: rows.outside[-1 - row].bid.advertiser_domain for entry, row in enumerate(ad.tolist()) if row < 0
         },
         currencies=_other_currencies(held, won) if held.foreign else {},
+        creative_number=np.where(inside, held.snapshot.ad_creative_number[np.maximum(ad, 0)] if known else 0, 0).astype(
+            np.uint32
+        ),
+        session_keys=[session_key(view) for view in held.views],
     )
 
 

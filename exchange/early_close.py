@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +12,7 @@ from exchange.bid_rows import InsideRows
 from exchange.order_book import OrderBook
 from exchange.page_rules import USUAL, PageRules
 from exchange.request import PageView, PriceRule, PricingModel
+from ranking.kernel_cache import kernel
 
 _SIMPLE_RULES = (int(PriceRule.FIRST_PRICE), int(PriceRule.SECOND_PRICE))
 _NEVER = np.iinfo(np.int64).max
@@ -25,7 +25,8 @@ class AtHand(NamedTuple):
     inside: InsideRows
     offered_micros: NDArray[np.int64]
     click_probability: NDArray[np.float64]
-    rate: NDArray[np.float64] | None  # by currency of the book; None when all bids are in the auction's own
+    rate: NDArray[np.float64] | None  # by currency of the line items; None when all are in the auction's own
+    item_currency: NDArray[np.int32]
     placement_start: NDArray[np.int32]
     views: Sequence[PageView]
 
@@ -48,7 +49,7 @@ def least_to_matter(at_hand: AtHand, conversion_rate: float, page_rules: PageRul
     )
     worth = np.maximum(at_hand.offered_micros, 0) * per_mille
     if at_hand.rate is not None:
-        worth *= at_hand.rate[book.item_currency[inside.item]]
+        worth = worth * at_hand.rate[at_hand.item_currency[inside.item]]
     return bar_of(
         inside.placement,
         worth,
@@ -85,7 +86,7 @@ def bar_of(
     return int(min(max(bar[0], 0.0), float(_NEVER // 2)))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _bar(placement, worth, advertiser, product, placement_start, bar):  # type: ignore[no-untyped-def]
     rows = placement.shape[0]
     first = np.zeros(placement_start[-1] + 1, np.int64)

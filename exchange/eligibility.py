@@ -1,8 +1,11 @@
 """Which standing bids may run here, and which of them are the best? A walk down the order book, best first.
 
 For each placement the walk merges the runs of postings that the page's terms open, checks targeting, then the rules
-that need no price (review, blocks, schedule, stock, money, frequency), and stops when it has enough finalists. A bid
-that matches and falls to a rule is a refused bid with its code; it is counted, and the first few are kept by name.
+that need no price (deals, review, traits, schedule, stock, money, frequency), and stops when it has enough finalists. A
+bid that matches and falls to a rule is a refused bid with its code; it is counted, and the first few are kept by name.
+
+Runs of the deals that a placement offers are walked before the open ones, guaranteed deals first: what a buyer was
+promised must be found even where others would pay more.
 """
 
 from __future__ import annotations
@@ -14,12 +17,34 @@ from numpy.typing import NDArray
 
 from exchange.order_book import ANY_TERM, OrderBook
 from exchange.refusals import Refusal
-from ranking.kernel_cache import inlined, kernel
+from exchange.traits import REFUSAL_OF_KIND, Kind
+from exchange.walk_arrays import (
+    BY_SESSION,
+    BY_VISITOR,
+    FINALISTS,
+    REFUSED_RECORDED,
+    Finalists,
+    PageArrays,
+    Scratch,
+    room_for,
+)
+from exchange.walk_rules import (
+    KEPT_OUT,
+    NO_DEAL,
+    blocked_kind,
+    deal_of,
+    falls_to_share,
+    match_weight,
+    missing_kind,
+    run_of,
+    times_seen,
+)
+from ranking.kernel_cache import kernel
 
-# Finalists of a placement; the ranker scores these and no others.
-FINALISTS = 8
-# Refused bids of a placement that are recorded one by one; the rest is counted.
-REFUSED_RECORDED = 8
+__all__ = ["CODES", "CODE_INDEX", "FINALISTS", "REFUSED_RECORDED", "Finalists", "PageArrays", "Scratch", "eligible"]
+
+# Finalists that are found under deals, at most: the others are there in case no deal clears.
+DEAL_FINALISTS = 5
 # Standing bids that one placement looks at, at most.
 WALK_LIMIT = 4096
 # Runs of postings that one placement merges, at most; the page's rarest terms come last.
@@ -37,69 +62,16 @@ CODE_INDEX = {code: index for index, code in enumerate(CODES)}
 _LOST = CODE_INDEX[Refusal.LOST_TO_HIGHER_BID]
 _PENDING = CODE_INDEX[Refusal.CREATIVE_PENDING]
 _REFUSED = CODE_INDEX[Refusal.CREATIVE_REFUSED]
-_ADVERTISER = CODE_INDEX[Refusal.ADVERTISER_BLOCKED]
-_CATEGORY = CODE_INDEX[Refusal.CATEGORY_BLOCKED]
 _BUDGET = CODE_INDEX[Refusal.BUDGET_EXHAUSTED]
 _CAPPED = CODE_INDEX[Refusal.FREQUENCY_CAPPED]
 _SCHEDULE = CODE_INDEX[Refusal.OUT_OF_SCHEDULE]
 _STOCK = CODE_INDEX[Refusal.OUT_OF_STOCK]
+_NOT_IN_DEAL = CODE_INDEX[Refusal.NOT_ALLOWED_IN_DEAL]
+_PRIVATE = CODE_INDEX[Refusal.PRIVATE_AUCTION]
+_OF_KIND = tuple(CODE_INDEX[REFUSAL_OF_KIND[kind]] for kind in Kind)
 
-
-class PageArrays(NamedTuple):
-    """A batch of page views as the walk reads them; CSR where a page view has many of a thing."""
-
-    term_start: NDArray[np.int32]  # (pages + 1)
-    term: NDArray[np.int32]
-    term_weight: NDArray[np.float32]
-    affinity_start: NDArray[np.int32]  # (pages + 1): products this visitor has shown an affinity to
-    affinity_product: NDArray[np.int32]  # row of the product
-    affinity_weight: NDArray[np.float32]
-    seen_start: NDArray[np.int32]  # (pages + 1): impressions this visitor has had
-    seen_number: NDArray[np.uint32]
-    seen_at_ms: NDArray[np.int64]
-    hour_of_week: NDArray[np.int32]  # (pages, time zones)
-    placement_start: NDArray[np.int32]  # (pages + 1)
-    # One entry for each placement.
-    placement_term: NDArray[np.int32]  # -1 when no line item targets this placement
-    shape_start: NDArray[np.int32]  # (placements + 1)
-    shape: NDArray[np.int32]
-    block_start: NDArray[np.int32]  # (placements + 1)
-    block: NDArray[np.int32]  # block terms: categories and domains
-    # 1 when the placement before asks for exactly the same: its walk is reused.
-    same_as_before: NDArray[np.uint8]
-
-
-class Scratch(NamedTuple):
-    """Stamps that save clearing: an entry counts only when it holds the current stamp."""
-
-    term: NDArray[np.int64]
-    weight: NDArray[np.float32]
-    block: NDArray[np.int64]
-    ad: NDArray[np.int64]
-    stamp: NDArray[np.int64]  # one number: the last stamp used
-
-
-class Finalists(NamedTuple):
-    """What the walk found, by placement."""
-
-    kept: NDArray[np.int32]  # (placements,): how many finalists
-    ad: NDArray[np.int32]  # (placements, FINALISTS)
-    weight: NDArray[np.float32]  # (placements, FINALISTS): summed weight of the matched terms
-    refused_count: NDArray[np.int32]  # (placements,): recorded ones
-    refused_ad: NDArray[np.int32]  # (placements, REFUSED_RECORDED)
-    refused_code: NDArray[np.int32]  # (placements, REFUSED_RECORDED): index into CODES
-    refused_total: NDArray[np.int32]  # (placements, len(CODES)): all of them
-
-
-def scratch_for(terms: int, ads: int, blocks: int) -> Scratch:
-    """Fresh scratch for so many terms, standing bids and block terms."""
-    return Scratch(
-        np.zeros(terms, np.int64),
-        np.zeros(terms, np.float32),
-        np.zeros(blocks, np.int64),
-        np.zeros(ads, np.int64),
-        np.zeros(1, np.int64),
-    )
+# Guaranteed deals, other deals, the open.
+_GUARANTEED, _OPEN = 0, 2
 
 
 def eligible(
@@ -110,86 +82,58 @@ def eligible(
     `available_micros` is the budget book's array, only read here. Dates and caps go by `now_ms`, the exchange's own
     time; hours of the week by the time of the page view.
     """
-    placements = len(pages.placement_term)
-    found = Finalists(
-        np.zeros(placements, np.int32),
-        np.empty((placements, FINALISTS), np.int32),
-        np.empty((placements, FINALISTS), np.float32),
-        np.zeros(placements, np.int32),
-        np.empty((placements, REFUSED_RECORDED), np.int32),
-        np.empty((placements, REFUSED_RECORDED), np.int32),
-        np.zeros((placements, len(CODES)), np.int32),
-    )
-    _walk(book, pages, available_micros, scratch, found, now_ms)
+    found = room_for(len(pages.placement_term), len(CODES))
+    _walk(
+        book.packed, _Book(*[getattr(book, name) for name in _Book._fields]), pages, available_micros, scratch, found,
+        now_ms,
+    )  # fmt: skip
     return found
 
 
-@inlined
-def _run_of(book, shape, term):  # type: ignore[no-untyped-def]
-    key = np.int64(shape) << 32 | np.int64(term)
-    mask = book.table_key.shape[0] - 1
-    slot = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)) & mask
-    while book.table_key[slot] != -1:
-        if book.table_key[slot] == key:
-            return book.table_run[slot]
-        slot = (slot + 1) & mask
-    return np.int32(-1)
+class _Book(NamedTuple):
+    """What the walk reads of the order book beside its records."""
 
-
-@inlined
-def _match_weight(book, item, scratch, stamp):  # type: ignore[no-untyped-def]
-    """Summed weight of matched terms, or -1 when a clause has no match."""
-    weight = np.float32(0.0)
-    for clause in range(book.item_clause[item], book.item_clause[item + 1]):
-        hit = False
-        for at in range(book.clause_term[clause], book.clause_term[clause + 1]):
-            term = book.terms[at]
-            if scratch.term[term] == stamp:
-                hit = True
-                weight += scratch.weight[term]
-        if not hit:
-            return np.float32(-1.0)
-    return weight
-
-
-@inlined
-def _refusal(book, ad, item, pages, page, available, scratch, block_stamp, now_ms):  # type: ignore[no-untyped-def]
-    """Index into CODES of the first rule that refuses, 0 when none does. The cheap rules come first."""
-    review = book.ad_review[ad]
-    if review != 2:
-        return _PENDING if review == 1 else _REFUSED
-    domain = book.item_domain[item]
-    if domain >= 0 and scratch.block[domain] == block_stamp:
-        return _ADVERTISER
-    category = book.ad_category[ad]
-    if category >= 0 and scratch.block[category] == block_stamp:
-        return _CATEGORY
-    if now_ms < book.item_starts_at_ms[item] or now_ms >= book.item_ends_at_ms[item]:
-        return _SCHEDULE
-    hour = pages.hour_of_week[page, book.item_zone[item]]
-    if (book.item_hours[item, hour >> 6] >> np.uint64(hour & 63)) & np.uint64(1) == 0:
-        return _SCHEDULE
-    product = book.ad_product[ad]
-    if product >= 0 and book.product_in_stock[product] == 0:
-        return _STOCK
-    cost = book.ad_cost[ad]
-    if available[book.item_account[item]] < cost or available[book.item_campaign_account[item]] < cost:
-        return _BUDGET
-    cap = book.item_cap[item]
-    if cap > 0:
-        number = book.item_number[item]
-        since = now_ms - book.item_cap_window_ms[item]
-        count = 0
-        for at in range(pages.seen_start[page], pages.seen_start[page + 1]):
-            if pages.seen_number[at] == number and pages.seen_at_ms[at] > since:
-                count += 1
-        if count >= cap:
-            return _CAPPED
-    return 0
+    ad_trait: NDArray[np.int32]
+    trait_kind: NDArray[np.uint8]
+    item_deal: NDArray[np.int32]
+    cap_scope: NDArray[np.int8]
+    cap_impressions: NDArray[np.int32]
+    cap_window_ms: NDArray[np.int64]
+    cap_share: NDArray[np.uint64]
+    clause_term: NDArray[np.int32]
+    terms: NDArray[np.int32]
+    table_key: NDArray[np.int64]
+    table_run: NDArray[np.int32]
+    run_start: NDArray[np.int32]
+    postings: NDArray[np.int32]
+    posting_worth: NDArray[np.int64]
+    term_used: NDArray[np.uint8]
+    product_in_stock: NDArray[np.uint8]
 
 
 @kernel
-def _walk(book, pages, available, scratch, found, now_ms):  # type: ignore[no-untyped-def]
+def _walk(packed, book, pages, available, scratch, found, now_ms):  # type: ignore[no-untyped-def]
+    ads, items = packed.ad, packed.item
+    ad_trait, trait_kind, item_deal = book.ad_trait, book.trait_kind, book.item_deal
+    cap_scope, cap_impressions, cap_window_ms, cap_share = (
+        book.cap_scope, book.cap_impressions, book.cap_window_ms, book.cap_share,
+    )  # fmt: skip
+    clause_term, terms = book.clause_term, book.terms
+    table_key, table_run, run_start, term_used = book.table_key, book.table_run, book.run_start, book.term_used
+    postings, posting_worth, in_stock = book.postings, book.posting_worth, book.product_in_stock
+    term_met, term_weight, blocked, allowed, met = (
+        scratch.term, scratch.weight, scratch.block, scratch.allow, scratch.ad,
+    )  # fmt: skip
+    seen_number, seen_creative, seen_campaign, seen_brand, seen_at_ms = (
+        pages.seen_number, pages.seen_creative, pages.seen_campaign, pages.seen_brand, pages.seen_at_ms,
+    )  # fmt: skip
+    hour_of_week, page_term = pages.hour_of_week, pages.term
+    deal_term, deal_floor, deal_needs, deal_guaranteed = (
+        pages.deal_term, pages.deal_floor, pages.deal_needs, pages.deal_guaranteed,
+    )  # fmt: skip
+    deal_trait_start, deal_trait = pages.deal_trait_start, pages.deal_trait
+    found_ad, found_weight, found_deal = found.ad, found.weight, found.deal
+
     head = np.empty(RUNS, np.int64)
     end = np.empty(RUNS, np.int64)
     head_worth = np.empty(RUNS, np.int64)
@@ -197,20 +141,26 @@ def _walk(book, pages, available, scratch, found, now_ms):  # type: ignore[no-un
     for page in range(pages.placement_start.shape[0] - 1):
         stamp = scratch.stamp[0] + 1
         scratch.stamp[0] = stamp
-        first_term = pages.term_start[page]
-        last_term = pages.term_start[page + 1]
-        for at in range(first_term, last_term):
-            scratch.term[pages.term[at]] = stamp
-            scratch.weight[pages.term[at]] = pages.term_weight[at]
-        scratch.term[ANY_TERM] = stamp
-        scratch.weight[ANY_TERM] = 0.0
+        page_first, page_last = pages.term_start[page], pages.term_start[page + 1]
+        for at in range(page_first, page_last):
+            term_met[page_term[at]] = stamp
+            term_weight[page_term[at]] = pages.term_weight[at]
+        term_met[ANY_TERM] = stamp
+        term_weight[ANY_TERM] = 0.0
+        for at in range(pages.allow_start[page], pages.allow_start[page + 1]):
+            allowed[pages.allow[at]] = stamp
+        asked = np.int64(pages.allow_kinds[page])
+        known_by = pages.known_by[page]
+        chance = pages.chance[page]
+        seen_first, seen_split, seen_last = pages.seen_start[page], pages.seen_split[page], pages.seen_start[page + 1]
         for placement in range(pages.placement_start[page], pages.placement_start[page + 1]):
             if pages.same_as_before[placement] and placement > pages.placement_start[page]:
                 before = placement - 1
                 found.kept[placement] = found.kept[before]
                 found.refused_count[placement] = found.refused_count[before]
-                found.ad[placement] = found.ad[before]
-                found.weight[placement] = found.weight[before]
+                found_ad[placement] = found_ad[before]
+                found_weight[placement] = found_weight[before]
+                found_deal[placement] = found_deal[before]
                 found.refused_ad[placement] = found.refused_ad[before]
                 found.refused_code[placement] = found.refused_code[before]
                 found.refused_total[placement] = found.refused_total[before]
@@ -218,88 +168,161 @@ def _walk(book, pages, available, scratch, found, now_ms):  # type: ignore[no-un
             # The placement's own stamp marks its blocks and the standing bids it has met.
             own = scratch.stamp[0] + 1
             scratch.stamp[0] = own
+            blocks = pages.block_start[placement + 1] - pages.block_start[placement]
             for at in range(pages.block_start[placement], pages.block_start[placement + 1]):
-                scratch.block[pages.block[at]] = own
+                blocked[pages.block[at]] = own
             placement_term = pages.placement_term[placement]
             if placement_term >= 0:
-                scratch.term[placement_term] = stamp
-                scratch.weight[placement_term] = 0.0
+                term_met[placement_term] = stamp
+                term_weight[placement_term] = 0.0
 
-            heads = 0
-            for at_shape in range(pages.shape_start[placement], pages.shape_start[placement + 1]):
-                shape = pages.shape[at_shape]
-                for at in range(first_term - 2, last_term):
-                    if at == first_term - 2:
-                        term = np.int32(ANY_TERM)
-                    elif at == first_term - 1:
-                        if placement_term < 0:
-                            continue
-                        term = placement_term
-                    else:
-                        term = pages.term[at]
-                    if book.term_used[term] == 0:
-                        continue
-                    run = _run_of(book, shape, term)
-                    if run >= 0 and heads < RUNS:
-                        start = book.run_start[run]
-                        head[heads] = start
-                        end[heads] = book.run_start[run + 1]
-                        head_worth[heads] = book.posting_worth[start]
-                        head_ad[heads] = book.postings[start]
-                        heads += 1
-
+            private = pages.private[placement]
+            deal_first, deal_last = pages.deal_start[placement], pages.deal_start[placement + 1]
             kept = 0
             walked = 0
-            while heads > 0 and kept < FINALISTS and walked < WALK_LIMIT:
-                best = 0
-                for i in range(1, heads):
-                    if head_worth[i] > head_worth[best] or (
-                        head_worth[i] == head_worth[best] and head_ad[i] < head_ad[best]
-                    ):
-                        best = i
-                best_ad = head_ad[best]
-                head[best] += 1
-                if head[best] == end[best]:
-                    heads -= 1
-                    head[best] = head[heads]
-                    end[best] = end[heads]
-                    head_worth[best] = head_worth[heads]
-                    head_ad[best] = head_ad[heads]
-                else:
-                    head_worth[best] = book.posting_worth[head[best]]
-                    head_ad[best] = book.postings[head[best]]
-                if scratch.ad[best_ad] == own:
-                    continue
-                scratch.ad[best_ad] = own
-                walked += 1
-                item = book.ad_item[best_ad]
-                weight = _match_weight(book, item, scratch, stamp)
-                if weight < 0.0:
-                    continue
-                code = _refusal(book, best_ad, item, pages, page, available, scratch, own, now_ms)
-                if code == 0:
-                    of_advertiser = 0
-                    of_product = 0
-                    product = book.ad_product[best_ad]
-                    for i in range(kept):
-                        other = book.ad_item[found.ad[placement, i]]
-                        if book.item_advertiser[other] == book.item_advertiser[item]:
-                            of_advertiser += 1
-                        if product >= 0 and book.ad_product[found.ad[placement, i]] == product:
-                            of_product += 1
-                    if of_advertiser >= PER_ADVERTISER or of_product >= PER_PRODUCT:
-                        code = _LOST
-                if code == 0:
-                    found.ad[placement, kept] = best_ad
-                    found.weight[placement, kept] = weight
-                    kept += 1
-                else:
-                    found.refused_total[placement, code] += 1
-                    recorded = found.refused_count[placement]
-                    if recorded < REFUSED_RECORDED:
-                        found.refused_ad[placement, recorded] = best_ad
-                        found.refused_code[placement, recorded] = code
-                        found.refused_count[placement] = recorded + 1
+            for turn in range(_GUARANTEED if deal_first < deal_last else _OPEN, _OPEN + 1):
+                heads = 0
+                for at_shape in range(pages.shape_start[placement], pages.shape_start[placement + 1]):
+                    shape = pages.shape[at_shape]
+                    first_term, last_term = (page_first - 2, page_last) if turn == _OPEN else (deal_first, deal_last)
+                    for at in range(first_term, last_term):
+                        if turn != _OPEN:
+                            if deal_guaranteed[at] != (turn == _GUARANTEED):
+                                continue
+                            term = deal_term[at]
+                        elif at == page_first - 2:
+                            term = np.int32(ANY_TERM)
+                        elif at == page_first - 1:
+                            if placement_term < 0:
+                                continue
+                            term = placement_term
+                        else:
+                            term = page_term[at]
+                        if term_used[term] == 0:
+                            continue
+                        run = run_of(table_key, table_run, shape, term)
+                        if run >= 0 and heads < RUNS and run_start[run] < run_start[run + 1]:
+                            start = run_start[run]
+                            head[heads] = start
+                            end[heads] = run_start[run + 1]
+                            head_worth[heads] = posting_worth[start]
+                            head_ad[heads] = postings[start]
+                            heads += 1
+
+                most = FINALISTS if turn == _OPEN else DEAL_FINALISTS
+                while heads > 0 and kept < most and walked < WALK_LIMIT:
+                    best = 0
+                    for i in range(1, heads):
+                        if head_worth[i] > head_worth[best] or (
+                            head_worth[i] == head_worth[best] and head_ad[i] < head_ad[best]
+                        ):
+                            best = i
+                    best_ad = head_ad[best]
+                    head[best] += 1
+                    if head[best] == end[best]:
+                        heads -= 1
+                        head[best] = head[heads]
+                        end[best] = end[heads]
+                        head_worth[best] = head_worth[heads]
+                        head_ad[best] = head_ad[heads]
+                    else:
+                        head_worth[best] = posting_worth[head[best]]
+                        head_ad[best] = postings[head[best]]
+                    if met[best_ad] == own:
+                        continue
+                    ad = ads[best_ad]
+                    item = items[ad.item]
+                    deal = NO_DEAL
+                    if deal_first < deal_last:
+                        deal = deal_of(
+                            deal_first, deal_last, deal_term, deal_floor, deal_needs, deal_trait_start, deal_trait,
+                            item.deal_start, item.deal_end, item_deal, item.seat, item.domain, ad.worth,
+                        )  # fmt: skip
+                        if turn != _OPEN and deal < 0 and not (item.deals_only or private):
+                            # It bids in the open, and is met there in its turn.
+                            continue
+                        if turn == _GUARANTEED and deal >= 0 and not deal_guaranteed[deal]:
+                            continue
+                    met[best_ad] = own
+                    walked += 1
+                    weight = match_weight(
+                        item.clause_start, item.clause_end, clause_term, terms, term_met, term_weight, stamp
+                    )
+                    if weight < 0.0:
+                        continue
+
+                    # The first rule that refuses decides the code; the cheap ones come first.
+                    code = 0
+                    if deal < 0 and (private or item.deals_only):
+                        code = _NOT_IN_DEAL if deal == KEPT_OUT else _PRIVATE
+                    elif ad.review != 2:
+                        code = _PENDING if ad.review == 1 else _REFUSED
+                    if code == 0 and (blocks > 0 or asked):
+                        kind = blocked_kind(ad.trait_start, ad.trait_end, ad_trait, trait_kind, blocked, own)
+                        if kind < 0 and asked:
+                            kind = missing_kind(
+                                ad.trait_start, ad.trait_end, ad_trait, trait_kind, allowed, stamp, asked
+                            )
+                        if kind >= 0:
+                            code = _OF_KIND[kind]
+                    if code == 0:
+                        hour = hour_of_week[page, item.zone]
+                        hours = item.hours_0 if hour < 64 else item.hours_1 if hour < 128 else item.hours_2
+                        if (
+                            now_ms < item.starts_at_ms
+                            or now_ms >= item.ends_at_ms
+                            or (hours >> np.uint64(hour & 63)) & np.uint64(1) == 0
+                        ):
+                            code = _SCHEDULE
+                        elif ad.product >= 0 and in_stock[ad.product] == 0:
+                            code = _STOCK
+                        elif available[item.account] < ad.cost or available[item.campaign_account] < ad.cost:
+                            code = _BUDGET
+                    if code == 0:
+                        # What cannot be counted in the way that a cap asks for is counted in the other.
+                        for cap in range(item.cap_start, item.cap_end):
+                            if known_by == 0:
+                                if falls_to_share(item.number, chance, cap_share[cap]):
+                                    code = _CAPPED
+                                continue
+                            scope = cap_scope[cap]
+                            first, last = seen_split, seen_last
+                            if known_by & BY_VISITOR and (scope > 0 or known_by & BY_SESSION == 0):
+                                first, last = seen_first, seen_split
+                            since_ms = now_ms - cap_window_ms[cap]
+                            if scope == 1 or scope == -1:
+                                count = times_seen(first, last, seen_number, seen_at_ms, item.number, since_ms)
+                            elif scope == 2 or scope == -2:
+                                count = times_seen(first, last, seen_campaign, seen_at_ms, item.campaign, since_ms)
+                            elif scope == 3 or scope == -3:
+                                count = times_seen(first, last, seen_brand, seen_at_ms, item.brand, since_ms)
+                            else:
+                                count = times_seen(first, last, seen_creative, seen_at_ms, ad.creative, since_ms)
+                            if count >= cap_impressions[cap]:
+                                code = _CAPPED
+                    if code == 0:
+                        of_advertiser = 0
+                        of_product = 0
+                        for i in range(kept):
+                            other = ads[found_ad[placement, i]]
+                            if items[other.item].advertiser == item.advertiser:
+                                of_advertiser += 1
+                            if ad.product >= 0 and other.product == ad.product:
+                                of_product += 1
+                        if of_advertiser >= PER_ADVERTISER or of_product >= PER_PRODUCT:
+                            code = _LOST
+                    if code == 0:
+                        found_ad[placement, kept] = best_ad
+                        found_weight[placement, kept] = weight
+                        found_deal[placement, kept] = pages.deal_row[deal] if deal >= 0 else -1
+                        kept += 1
+                    else:
+                        found.refused_total[placement, code] += 1
+                        recorded = found.refused_count[placement]
+                        if recorded < REFUSED_RECORDED:
+                            found.refused_ad[placement, recorded] = best_ad
+                            found.refused_code[placement, recorded] = code
+                            found.refused_count[placement] = recorded + 1
             found.kept[placement] = kept
             if placement_term >= 0:
-                scratch.term[placement_term] = 0
+                term_met[placement_term] = 0

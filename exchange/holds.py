@@ -53,6 +53,10 @@ class WonBatch(msgspec.Struct):
     outside_domains: dict[int, str] = msgspec.field(default_factory=dict)
     # Entries that are not in `currency`: prices and reservations are in the currency of the bid.
     currencies: dict[int, str] = msgspec.field(default_factory=dict)
+    # By sold placement, and empty where it is not known.
+    creative_number: NDArray[np.uint32] = msgspec.field(default_factory=lambda: np.zeros(0, np.uint32))
+    # By page view, as exchange.session_impressions names them; empty where no session is known.
+    session_keys: list[str] = msgspec.field(default_factory=list)
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +79,9 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
     seen_at_ms: int = 0
     clicked_at_ms: int = 0
     order_ids: tuple[str, ...] = ()
+    creative_number: int = 0
+    # Not kept over a restart: sessions are counted in memory alone.
+    session_key: str = ""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -252,6 +259,8 @@ class Holds:
             product_id=won.product_ids[entry],
             bidder=won.bidders[int(won.bidder_index[entry])],
             advertiser_domain=won.outside_domains.get(entry, ""),
+            creative_number=int(won.creative_number[entry]) if len(won.creative_number) else 0,
+            session_key=won.session_keys[int(won.page_row[entry])] if won.session_keys else "",
         )
 
     def _take(self, serial: int, entry: int) -> None:

@@ -15,7 +15,7 @@ from common.clock import Clock
 from common.errors import FieldError, InvalidInput
 from exchange.billing import Decision, Kind, Known, Notice, NoticeOutcome, Verdict, decide
 from exchange.budgets import BudgetBook
-from exchange.holds import Holds
+from exchange.holds import Hold, Holds
 from streams.schemas import NoticesTaken
 
 __all__ = ["Kind", "Notice", "NoticeOutcome", "Notices", "Verdict"]
@@ -31,8 +31,8 @@ class Notices:
     """Takes notices: each is billed once, whoever says it how often.
 
     `record` appends to topic `notices` and raises BackendUnavailable when it cannot; `sync` returns when what was
-    appended would survive the death of the machine; `remember(visitor_id, line_item_number, at_ms)` counts an
-    impression for frequency caps; `carried` are the remainders by payer, as recovery found them.
+    appended would survive the death of the machine; `remember(hold, at_ms)` counts an impression of one of our line
+    items for frequency caps; `carried` are the remainders by payer, as recovery found them.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Notices:
         clock: Clock,
         record: Callable[[NoticesTaken], None],
         sync: Callable[[], None],
-        remember: Callable[[str, int, int], None],
+        remember: Callable[[Hold, int], None],
         carried: Mapping[int | str, int],
     ) -> None:
         self._holds = holds
@@ -141,8 +141,8 @@ class Notices:
         self._carried.update(decision.carried)
         self._book.settle(decision.freed, decision.spent)
         for hold in decision.impressions:
-            if hold.visitor_id and hold.line_item_number:
-                self._remember(hold.visitor_id, hold.line_item_number, decision.taken_at_ms)
+            if hold.line_item_number and (hold.visitor_id or hold.session_key):
+                self._remember(hold, decision.taken_at_ms)
 
 
 def _check(notices: Sequence[Notice]) -> None:

@@ -7,13 +7,19 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
-from exchange.eligibility import PageArrays
 from exchange.inventory import Snapshot
-from exchange.request import PageView
+from exchange.placement_asks import DealAsks, PlacementAsks, placement_asks
+from exchange.request import PageView, Placement
+from exchange.standing_bids import CREATIVE
+from exchange.traits import Kind, allowed_by
 from exchange.visitor import Visitor
+from exchange.walk_arrays import PageArrays
 
 _QUARTER_MS = 15 * 60 * 1000
+_REMEMBERED_PLACEMENTS = 10_000
+_LOW = (1 << 64) - 1
 
 
 class HoursOfWeek:
@@ -37,13 +43,20 @@ class HoursOfWeek:
 
 
 def page_arrays(
-    snapshot: Snapshot, hours: HoursOfWeek, views: Sequence[PageView], visitors: Sequence[Visitor]
+    snapshot: Snapshot,
+    hours: HoursOfWeek,
+    views: Sequence[PageView],
+    visitors: Sequence[Visitor],
+    auction_numbers: Sequence[int] = (),
 ) -> PageArrays:
-    """The arrays of a batch; a word that no line item uses is left out, as it can match nothing."""
+    """The arrays of a batch; a word that no line item uses is left out, as it can match nothing.
+
+    `auction_numbers` are the ids of the auctions: chance comes from them alone.
+    """
     words = snapshot.vocabulary
-    terms, shapes, blocks = words.terms, words.shapes, words.blocks
+    terms, traits = words.terms, words.traits
     countries, devices, languages = terms["country"], terms["device"], terms["language"]
-    categories, keywords, placements = terms["category"], terms["keyword"], terms["placement"]
+    categories, keywords = terms["category"], terms["keyword"]
     segments, seen_products = terms["segment"], terms["seen_product"]
 
     term: list[int] = []
@@ -56,6 +69,10 @@ def page_arrays(
     seen_number: list[int] = []
     seen_at: list[int] = []
     seen_start = [0]
+    seen_split: list[int] = []
+    allow: list[int] = []
+    allow_start = [0]
+    allow_kinds: list[int] = []
     hour_rows: list[list[int]] = []
     placement_start = [0]
     placement_term: list[int] = []
@@ -63,7 +80,11 @@ def page_arrays(
     shape_start = [0]
     block: list[int] = []
     block_start = [0]
+    private: list[bool] = []
+    deals: list[DealAsks] = []
+    deal_start = [0]
     same: list[bool] = []
+    known_asks = snapshot.asks
 
     for view, visitor in zip(views, visitors, strict=True):
         # Where the page view is, then what it is about, then who looks: the weights count the latter two.
@@ -102,30 +123,43 @@ def page_arrays(
         term_start.append(len(term))
         seen_number += visitor.seen_line_items
         seen_at += visitor.seen_at_ms
+        seen_split.append(len(seen_number))
+        if visitor.session_line_items:
+            seen_number += visitor.session_line_items
+            seen_at += visitor.session_at_ms
         seen_start.append(len(seen_number))
         hour_rows.append(hours.at(view.viewed_at_ms))
+        kinds = 0
+        if view.allowed_categories or view.allowed_seats or view.allowed_languages:
+            for kind, allowed in allowed_by(view):
+                kinds |= 1 << kind
+                allow += [traits[kind, word] for word in allowed if (kind, word) in traits]
+        allow_kinds.append(kinds)
+        allow_start.append(len(allow))
+        blocked_seats = [traits[Kind.SEAT, s] for s in view.blocked_seats if (Kind.SEAT, s) in traits]
 
         before = None
         for placement in view.placements:
-            number = placements.get(placement.placement_id, -1)
-            placement_term.append(number)
-            asks = (placement.shapes, placement.blocked_categories, placement.blocked_advertisers, number)
+            kept = known_asks.get(id(placement))
+            asks = kept[1] if kept is not None and kept[0] is placement else _read(snapshot, placement)
+            placement_term.append(asks.term)
             # A placement that is targeted by name walks for itself; others share when they ask for the same.
             same.append(asks == before)
-            before = asks if number < 0 else None
-            for wanted in placement.shapes:
-                known = shapes.get(wanted)
-                if known is not None:
-                    shape.append(known)
+            before = asks if asks.term < 0 else None
+            shape += asks.shapes
             shape_start.append(len(shape))
-            for blocked in (placement.blocked_categories, placement.blocked_advertisers):
-                for word in blocked:
-                    known = blocks.get(word)
-                    if known is not None:
-                        block.append(known)
+            block += asks.blocks
+            if blocked_seats:
+                block += blocked_seats
             block_start.append(len(block))
+            private.append(asks.private)
+            if asks.deals:
+                deals += asks.deals
+            deal_start.append(len(deals))
         placement_start.append(len(placement_term))
 
+    numbers = np.array(seen_number, np.uint32)
+    campaign, brand = _whose(snapshot, numbers)
     return PageArrays(
         term_start=np.array(term_start, np.int32),
         term=np.array(term, np.int32),
@@ -134,14 +168,62 @@ def page_arrays(
         affinity_product=np.array(affinity_product, np.int32),
         affinity_weight=np.array(affinity_weight, np.float32),
         seen_start=np.array(seen_start, np.int32),
-        seen_number=np.array(seen_number, np.uint32),
+        seen_split=np.array(seen_split, np.int32),
+        seen_number=numbers,
+        seen_creative=_creatives(snapshot, visitors),
+        seen_campaign=campaign,
+        seen_brand=brand,
         seen_at_ms=np.array(seen_at, np.int64),
+        known_by=np.array([visitor.known_by for visitor in visitors], np.uint8),
+        chance=np.array([number & _LOW for number in auction_numbers] or [0] * len(views), np.uint64),
         hour_of_week=np.array(hour_rows, np.int32).reshape(len(views), -1),
+        allow_start=np.array(allow_start, np.int32),
+        allow=np.array(allow, np.int32),
+        allow_kinds=np.array(allow_kinds, np.uint16),
         placement_start=np.array(placement_start, np.int32),
         placement_term=np.array(placement_term, np.int32),
         shape_start=np.array(shape_start, np.int32),
         shape=np.array(shape, np.int32),
         block_start=np.array(block_start, np.int32),
         block=np.array(block, np.int32),
+        private=np.array(private, np.uint8),
+        deal_start=np.array(deal_start, np.int32),
+        deal_term=np.array([deal.term for deal in deals], np.int32),
+        deal_row=np.array([deal.row for deal in deals], np.int32),
+        deal_floor=np.array([deal.floor_micros for deal in deals], np.int64),
+        deal_guaranteed=np.array([deal.guaranteed for deal in deals], np.uint8),
+        deal_needs=np.array([deal.needs for deal in deals], np.uint8),
+        deal_trait_start=np.cumsum([0, *(len(deal.traits) for deal in deals)], dtype=np.int32),
+        deal_trait=np.array([trait for deal in deals for trait in deal.traits], np.int32),
         same_as_before=np.array(same, np.uint8),
     )
+
+
+def _read(snapshot: Snapshot, placement: Placement) -> PlacementAsks:
+    asks = placement_asks(snapshot.vocabulary, placement)
+    if len(snapshot.asks) >= _REMEMBERED_PLACEMENTS:
+        snapshot.asks.clear()
+    # Kept beside its placement, so that no other object can take the identity over.
+    snapshot.asks[id(placement)] = (placement, asks)
+    return asks
+
+
+def _whose(snapshot: Snapshot, numbers: NDArray[np.uint32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Campaign and brand of each impression; empty when no cap counts by them."""
+    if not snapshot.cap_scopes or not len(numbers):
+        return np.zeros(0, np.int32), np.zeros(0, np.int32)
+    # A number beyond those of this snapshot is of no line item that it knows: row 0 is nobody's.
+    rows = np.where(numbers < len(snapshot.known.campaign), numbers, 0)
+    return snapshot.known.campaign[rows], snapshot.known.brand[rows]
+
+
+def _creatives(snapshot: Snapshot, visitors: Sequence[Visitor]) -> NDArray[np.uint32]:
+    if CREATIVE not in snapshot.cap_scopes:
+        return np.zeros(0, np.uint32)
+    seen: list[int] = []
+    for visitor in visitors:
+        # Impressions that were remembered before creatives were have none.
+        seen += [0] * (len(visitor.seen_line_items) - len(visitor.seen_creatives))
+        seen += visitor.seen_creatives
+        seen += visitor.session_creatives
+    return np.array(seen, np.uint32)

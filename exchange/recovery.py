@@ -145,6 +145,7 @@ def won_batch(columns: AuctionColumns, book: BudgetBook, facts: Facts) -> WonBat
             if not number and bid in outside
         },
         currencies=_other_currencies(columns, bids),
+        creative_number=columns.bid_creative[bids],
     )
 
 

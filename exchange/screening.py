@@ -13,12 +13,22 @@ from common.money import ABSURD_PRICE_MICROS
 from exchange.bidding import OutsideAnswer, OutsideBid
 from exchange.currencies import BUILT_IN, RateTable, bid_rate
 from exchange.eligibility import CODE_INDEX
+from exchange.placement_asks import is_flexible_fit
 from exchange.refusals import Refusal
-from exchange.request import PageView, Placement
+from exchange.request import Deal, Format, PageView, Placement
+from exchange.traits import VideoForm, is_secure, refusal_of_traits, traits_of
 
 MARKUP_LIMIT_BYTES = 16 * 1024
+# Of each bidder for each placement (OpenRTB 2.6 §7.3: several bids under deals, some in the open); its best ones count.
+DEAL_BIDS_EACH = 4
+OPEN_BIDS_EACH = 4
+_LISTS_LIMIT = 32
 _DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 _NAME_LIMIT = 64
+# VAST 4.2 §3.8.2 and §3.9.1, as far as a bid leaves them unsaid.
+_DURATION = re.compile(r"<Duration>\s*(\d\d):(\d\d):(\d\d)", re.IGNORECASE)
+_MEDIA_TYPE = re.compile(r"<MediaFile\b[^>]*?\btype\s*=\s*[\"']([^\"']{1,64})[\"']", re.IGNORECASE)
+_SKIPPABLE = re.compile(r"<Linear\b[^>]*?\bskipoffset\b", re.IGNORECASE)
 
 
 class ScreenedBid(msgspec.Struct, frozen=True):
@@ -61,6 +71,7 @@ def screen_all(
         saw(answer.bidder, len(answer.asked), len(answer.bids), answer.trouble)
         if answer.trouble:
             loose += [(row, CODE_INDEX[answer.trouble]) for row in answer.asked]
+        own: list[ScreenedBid] = []
         for bid in answer.bids:
             row = page_rows.get(bid.auction_id)
             if row is None:
@@ -71,8 +82,9 @@ def screen_all(
                 continue
             view = views[row]
             rate = bid_rate(rates, bid.currency, currency, view.currencies)
-            refusal = refusal_of(bid, view.placements[place], rate)
-            screened.append(ScreenedBid(answer.bidder, starts[row] + place, bid, refusal, rate=rate))
+            refusal, deal = verdict_of(bid, view, view.placements[place], rate)
+            own.append(ScreenedBid(answer.bidder, starts[row] + place, bid, refusal, deal, rate))
+        screened += _best_few(own)
     return screened, loose
 
 
@@ -103,11 +115,93 @@ def refusal_of(bid: OutsideBid, placement: Placement, rate: float) -> Refusal:
     return Refusal.WON
 
 
+def _best_few(own: list[ScreenedBid]) -> list[ScreenedBid]:
+    """What one bidder bids, with all but its best few bids of each placement lost to its own better ones."""
+    if len(own) <= min(DEAL_BIDS_EACH, OPEN_BIDS_EACH):
+        return own
+    taken: dict[tuple[int, bool], int] = {}
+    kept = list(own)
+    for at in sorted(range(len(own)), key=lambda at: -own[at].bid.bid_micros):
+        screened = own[at]
+        if screened.refusal:
+            continue
+        under_deal = screened.deal >= 0
+        place = (screened.placement_row, under_deal)
+        taken[place] = taken.get(place, 0) + 1
+        if taken[place] > (DEAL_BIDS_EACH if under_deal else OPEN_BIDS_EACH):
+            kept[at] = msgspec.structs.replace(screened, refusal=Refusal.LOST_TO_HIGHER_BID)
+    return kept
+
+
+def verdict_of(bid: OutsideBid, view: PageView, placement: Placement, rate: float) -> tuple[Refusal, int]:
+    """(the first rule that refuses this bid at this placement or WON, the deal it stands under or -1).
+
+    `rate` is what its currency is worth in the auction's, 0.0 when it may not be bid in.
+    """
+    if not _well_formed(bid):
+        return Refusal.INVALID_BID, -1
+    if rate <= 0.0:
+        return Refusal.WRONG_CURRENCY, -1
+    deal = _deal_of(bid, placement)
+    if bid.deal_id and deal < 0:
+        return Refusal.INVALID_DEAL, -1
+    if deal >= 0 and not _is_allowed(bid, placement.deals[deal]):
+        return Refusal.NOT_ALLOWED_IN_DEAL, deal
+    if deal < 0 and placement.private_auction:
+        return Refusal.PRIVATE_AUCTION, -1
+    shape = (bid.format, bid.width, bid.height)
+    if shape not in placement.shapes and not is_flexible_fit(shape, placement.flex_sizes):
+        formats = {known[0] for known in placement.shapes}
+        if placement.flex_sizes:
+            formats.add(int(Format.BANNER))
+        return (Refusal.SIZE_NOT_ALLOWED if bid.format in formats else Refusal.FORMAT_NOT_ALLOWED), deal
+    traits = traits_of(
+        advertiser_domain=bid.advertiser_domain,
+        seat=bid.seat,
+        categories=(bid.category, *bid.categories),
+        app_bundle=bid.app_bundle,
+        attributes=bid.attributes,
+        language=bid.language,
+        secure=not placement.secure or is_secure(bid.markup),
+        video=_video(bid) if placement.video is not None and bid.format == Format.VIDEO else None,
+    )
+    return refusal_of_traits(traits, view, placement), deal
+
+
+def _deal_of(bid: OutsideBid, placement: Placement) -> int:
+    if bid.deal_id:
+        for index, deal in enumerate(placement.deals):
+            if deal.deal_id == bid.deal_id:
+                return index
+    return -1
+
+
+def _is_allowed(bid: OutsideBid, deal: Deal) -> bool:
+    return (not deal.seats or bid.seat in deal.seats) and (
+        not deal.advertiser_domains or bid.advertiser_domain in deal.advertiser_domains
+    )
+
+
+def _video(bid: OutsideBid) -> VideoForm:
+    """What the bid says of its video; what it leaves unsaid is read off its VAST document."""
+    duration_s = bid.duration_s
+    if not duration_s and (found := _DURATION.search(bid.markup)):
+        hours, minutes, seconds = map(int, found.groups())
+        duration_s = hours * 3600 + minutes * 60 + seconds
+    mimes = (bid.mime,) if bid.mime else tuple(dict.fromkeys(_MEDIA_TYPE.findall(bid.markup)))
+    skippable = bid.skippable or _SKIPPABLE.search(bid.markup) is not None
+    return VideoForm(mimes, bid.protocol, duration_s, skippable)
+
+
 def _well_formed(bid: OutsideBid) -> bool:
     return (
         0 < bid.bid_micros <= ABSURD_PRICE_MICROS
         and _DOMAIN.fullmatch(bid.advertiser_domain) is not None
         and 0 < len(bid.markup) <= MARKUP_LIMIT_BYTES
         and 0 < len(bid.creative_id) <= _NAME_LIMIT
-        and max(len(bid.bid_id), len(bid.category), len(bid.product_id)) <= _NAME_LIMIT
+        and max(len(bid.bid_id), len(bid.category), len(bid.product_id), len(bid.seat), len(bid.deal_id)) <= _NAME_LIMIT
+        and max(len(bid.categories), len(bid.attributes)) <= _LISTS_LIMIT
+        and max(map(len, bid.categories), default=0) <= _NAME_LIMIT
+        and len(bid.app_bundle) <= 253
+        and max(len(bid.language), len(bid.mime)) <= _NAME_LIMIT
     )

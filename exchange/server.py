@@ -74,11 +74,12 @@ class AuctionCalls:
             },
         )
 
-    def _guarded(self, answer: Callable[[bytes], Awaitable[bytes]]) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    def _guarded(
+        self, answer: Callable[[bytes, str], Awaitable[bytes]]
+    ) -> Callable[[bytes, Context], Awaitable[bytes]]:
         async def handle(data: bytes, context: Context) -> bytes:
             try:
-                self._check_caller(context)
-                return await answer(data)
+                return await answer(data, self._publisher(context))
             except HaatError as error:
                 refused = error
             except Exception:
@@ -88,21 +89,23 @@ class AuctionCalls:
 
         return handle
 
-    def _check_caller(self, context: Context) -> None:
-        caller(self._keys, cast("Iterable[tuple[str, str | bytes]] | None", context.invocation_metadata()), *ROLES)
+    def _publisher(self, context: Context) -> str:
+        """The tenant that the caller's key belongs to: whose page views these are."""
+        metadata = cast("Iterable[tuple[str, str | bytes]] | None", context.invocation_metadata())
+        return caller(self._keys, metadata, *ROLES).tenant_id
 
-    async def _hold_auction(self, data: bytes) -> bytes:
+    async def _hold_auction(self, data: bytes, publisher_id: str) -> bytes:
         if len(data) > self._max_message_bytes:
             raise _oversized(len(data), self._max_message_bytes)
-        view = self._reader.from_bytes(data, self._clock.now_ms())
+        view = self._reader.from_bytes(data, self._clock.now_ms(), publisher_id)
         answer = await self._batcher.submit(view)
         return self._writer.message(answer).SerializeToString()
 
-    async def _hold_batch(self, data: bytes) -> bytes:
+    async def _hold_batch(self, data: bytes, publisher_id: str) -> bytes:
         batch = parse(pb.PageViewBatch, data, self._max_message_bytes)
-        return (await self._answers(batch)).SerializeToString()
+        return (await self._answers(batch, publisher_id)).SerializeToString()
 
-    async def _answers(self, batch: pb.PageViewBatch) -> pb.AnswerBatch:
+    async def _answers(self, batch: pb.PageViewBatch, publisher_id: str) -> pb.AnswerBatch:
         """One result for each page view; a malformed one is refused in its own, and the others are held."""
         if len(batch.page_views) > self._max_batch:
             raise InvalidInput(
@@ -117,7 +120,7 @@ class AuctionCalls:
         refused: dict[int, status_pb2.Status] = {}
         for index, message in enumerate(batch.page_views):
             try:
-                views.append(self._reader.read(message, now_ms))
+                views.append(self._reader.read(message, now_ms, publisher_id=publisher_id))
             except InvalidInput as error:
                 refused[index] = status_of(error)
         answers = iter(await self._hold_auctions(views) if views else [])
@@ -136,7 +139,7 @@ class AuctionCalls:
         and the stream goes on.
         """
         try:
-            self._check_caller(context)
+            publisher_id = self._publisher(context)
         except HaatError as error:
             await abort(context, error)
         done: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -145,7 +148,7 @@ class AuctionCalls:
 
         async def hold(data: bytes) -> None:
             try:
-                done.put_nowait(await self._stream_answer(data))
+                done.put_nowait(await self._stream_answer(data, publisher_id))
             finally:
                 window.release()
 
@@ -169,12 +172,12 @@ class AuctionCalls:
         finally:
             reader.cancel()
 
-    async def _stream_answer(self, data: bytes) -> bytes:
+    async def _stream_answer(self, data: bytes, publisher_id: str) -> bytes:
         batch_id = 0
         try:
             batch = parse(pb.PageViewBatch, data, self._max_message_bytes)
             batch_id = batch.batch_id
-            answers = await self._answers(batch)
+            answers = await self._answers(batch, publisher_id)
         except HaatError as error:
             answers = pb.AnswerBatch(batch_id=batch_id or _batch_id_of(data), error=status_of(error))
         except Exception:
@@ -183,7 +186,7 @@ class AuctionCalls:
             answers = pb.AnswerBatch(batch_id=batch_id, error=status_of(trouble))
         return answers.SerializeToString()
 
-    async def _report_notices(self, data: bytes) -> bytes:
+    async def _report_notices(self, data: bytes, _: str) -> bytes:
         batch = parse(pb.NoticeBatch, data, self._max_message_bytes)
         notices = _notices(batch)
         outcomes = await self._take_notices(notices)

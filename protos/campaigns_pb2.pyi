@@ -80,6 +80,28 @@ STRATEGY_CONTEXTUAL: Strategy.ValueType  # 2
 STRATEGY_RETARGET: Strategy.ValueType  # 3
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
 
+class _CapScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CapScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CapScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CAP_SCOPE_UNSPECIFIED: _CapScope.ValueType  # 0
+    CAP_SCOPE_LINE_ITEM: _CapScope.ValueType  # 1
+    CAP_SCOPE_CAMPAIGN: _CapScope.ValueType  # 2
+    CAP_SCOPE_ADVERTISER: _CapScope.ValueType  # 3
+    CAP_SCOPE_CREATIVE: _CapScope.ValueType  # 4
+
+class CapScope(_CapScope, metaclass=_CapScopeEnumTypeWrapper):
+    """Of what impressions are counted."""
+
+CAP_SCOPE_UNSPECIFIED: CapScope.ValueType  # 0
+CAP_SCOPE_LINE_ITEM: CapScope.ValueType  # 1
+CAP_SCOPE_CAMPAIGN: CapScope.ValueType  # 2
+CAP_SCOPE_ADVERTISER: CapScope.ValueType  # 3
+CAP_SCOPE_CREATIVE: CapScope.ValueType  # 4
+Global___CapScope: _TypeAlias = CapScope  # noqa: Y015
+
 @_typing.final
 class Advertiser(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -344,6 +366,38 @@ class FrequencyCap(_message.Message):
 Global___FrequencyCap: _TypeAlias = FrequencyCap  # noqa: Y015
 
 @_typing.final
+class Cap(_message.Message):
+    """At most so many impressions within the window, counted when they are seen."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    IMPRESSIONS_FIELD_NUMBER: _builtins.int
+    WINDOW_S_FIELD_NUMBER: _builtins.int
+    BY_SESSION_FIELD_NUMBER: _builtins.int
+    scope: Global___CapScope.ValueType
+    impressions: _builtins.int
+    """1 to 64."""
+    window_s: _builtins.int
+    by_session: _builtins.bool
+    """Per session instead of per visitor; needs no consent."""
+    def __init__(
+        self,
+        *,
+        scope: Global___CapScope.ValueType = ...,
+        impressions: _builtins.int = ...,
+        window_s: _builtins.int = ...,
+        by_session: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_session", b"by_session", "impressions", b"impressions", "scope", b"scope", "window_s", b"window_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cap: _TypeAlias = Cap  # noqa: Y015
+
+@_typing.final
 class Schedule(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -389,6 +443,10 @@ class LineItem(_message.Message):
     CREATIVE_IDS_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    DEAL_IDS_FIELD_NUMBER: _builtins.int
+    DEALS_ONLY_FIELD_NUMBER: _builtins.int
+    SEAT_FIELD_NUMBER: _builtins.int
+    CAPS_FIELD_NUMBER: _builtins.int
     line_item_id: _builtins.str
     campaign_id: _builtins.str
     name: _builtins.str
@@ -398,6 +456,10 @@ class LineItem(_message.Message):
     """Per thousand impressions (CPM), per click (CPC), per conversion (CPA), in the campaign's currency."""
     state: Global___State.ValueType
     revision: _builtins.int
+    deals_only: _builtins.bool
+    """It bids under its deals and never in the open."""
+    seat: _builtins.str
+    """Whom publishers allow or block as the buyer; empty: the advertiser's id."""
     @_builtins.property
     def budget(self) -> Global___Budget: ...
     @_builtins.property
@@ -408,6 +470,14 @@ class LineItem(_message.Message):
     def schedule(self) -> Global___Schedule: ...
     @_builtins.property
     def creative_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def deal_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Deals that it may bid under, where a placement offers them; at most 32."""
+
+    @_builtins.property
+    def caps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cap]:
+        """Beside frequency_cap; at most 8, each of which holds."""
+
     def __init__(
         self,
         *,
@@ -424,10 +494,14 @@ class LineItem(_message.Message):
         creative_ids: _abc.Iterable[_builtins.str] | None = ...,
         state: Global___State.ValueType = ...,
         revision: _builtins.int = ...,
+        deal_ids: _abc.Iterable[_builtins.str] | None = ...,
+        deals_only: _builtins.bool = ...,
+        seat: _builtins.str = ...,
+        caps: _abc.Iterable[Global___Cap] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "frequency_cap", b"frequency_cap", "schedule", b"schedule", "targeting", b"targeting"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bid_micros", b"bid_micros", "budget", b"budget", "campaign_id", b"campaign_id", "creative_ids", b"creative_ids", "frequency_cap", b"frequency_cap", "line_item_id", b"line_item_id", "name", b"name", "pricing_model", b"pricing_model", "revision", b"revision", "schedule", b"schedule", "state", b"state", "strategy", b"strategy", "targeting", b"targeting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bid_micros", b"bid_micros", "budget", b"budget", "campaign_id", b"campaign_id", "caps", b"caps", "creative_ids", b"creative_ids", "deal_ids", b"deal_ids", "deals_only", b"deals_only", "frequency_cap", b"frequency_cap", "line_item_id", b"line_item_id", "name", b"name", "pricing_model", b"pricing_model", "revision", b"revision", "schedule", b"schedule", "seat", b"seat", "state", b"state", "strategy", b"strategy", "targeting", b"targeting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

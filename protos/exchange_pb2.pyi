@@ -31,6 +31,7 @@ class _FormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Format.ValueTy
     FORMAT_BANNER: _Format.ValueType  # 1
     FORMAT_PRODUCT_LISTING: _Format.ValueType  # 2
     FORMAT_VIDEO: _Format.ValueType  # 3
+    FORMAT_NATIVE: _Format.ValueType  # 4
 
 class Format(_Format, metaclass=_FormatEnumTypeWrapper): ...
 
@@ -38,6 +39,7 @@ FORMAT_UNSPECIFIED: Format.ValueType  # 0
 FORMAT_BANNER: Format.ValueType  # 1
 FORMAT_PRODUCT_LISTING: Format.ValueType  # 2
 FORMAT_VIDEO: Format.ValueType  # 3
+FORMAT_NATIVE: Format.ValueType  # 4
 Global___Format: _TypeAlias = Format  # noqa: Y015
 
 class _PriceRule:
@@ -116,6 +118,187 @@ class Size(_message.Message):
 Global___Size: _TypeAlias = Size  # noqa: Y015
 
 @_typing.final
+class Deal(_message.Message):
+    """Terms under which a placement may be sold to some buyers (OpenRTB 2.6 §3.2.12)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEAL_ID_FIELD_NUMBER: _builtins.int
+    FLOOR_MICROS_FIELD_NUMBER: _builtins.int
+    PRICE_RULE_FIELD_NUMBER: _builtins.int
+    SEATS_FIELD_NUMBER: _builtins.int
+    ADVERTISER_DOMAINS_FIELD_NUMBER: _builtins.int
+    GUARANTEED_FIELD_NUMBER: _builtins.int
+    deal_id: _builtins.str
+    """Agreed between publisher and buyer; unique within the placement."""
+    floor_micros: _builtins.int
+    """Micros per thousand impressions in the page view's currency; replaces the placement's floor."""
+    price_rule: _builtins.int
+    """0: as the auction. 3: the floor is the price that was agreed."""
+    guaranteed: _builtins.bool
+    """Comes before all other deals."""
+    @_builtins.property
+    def seats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Buyers that may bid under the deal; empty is everybody."""
+
+    @_builtins.property
+    def advertiser_domains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Advertisers that may bid under the deal; empty is every one."""
+
+    def __init__(
+        self,
+        *,
+        deal_id: _builtins.str = ...,
+        floor_micros: _builtins.int = ...,
+        price_rule: _builtins.int = ...,
+        seats: _abc.Iterable[_builtins.str] | None = ...,
+        advertiser_domains: _abc.Iterable[_builtins.str] | None = ...,
+        guaranteed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domains", b"advertiser_domains", "deal_id", b"deal_id", "floor_micros", b"floor_micros", "guaranteed", b"guaranteed", "price_rule", b"price_rule", "seats", b"seats"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Deal: _TypeAlias = Deal  # noqa: Y015
+
+@_typing.final
+class FlexSize(_message.Message):
+    """Any size of this ratio that is at least so wide (OpenRTB 2.6 §3.2.10)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WIDTH_RATIO_FIELD_NUMBER: _builtins.int
+    HEIGHT_RATIO_FIELD_NUMBER: _builtins.int
+    LEAST_WIDTH_FIELD_NUMBER: _builtins.int
+    width_ratio: _builtins.int
+    height_ratio: _builtins.int
+    least_width: _builtins.int
+    def __init__(
+        self,
+        *,
+        width_ratio: _builtins.int = ...,
+        height_ratio: _builtins.int = ...,
+        least_width: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height_ratio", b"height_ratio", "least_width", b"least_width", "width_ratio", b"width_ratio"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FlexSize: _TypeAlias = FlexSize  # noqa: Y015
+
+@_typing.final
+class VideoTerms(_message.Message):
+    """What a video placement takes (OpenRTB 2.6 §3.2.7); 0 and empty are no limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIMES_FIELD_NUMBER: _builtins.int
+    LEAST_DURATION_S_FIELD_NUMBER: _builtins.int
+    MOST_DURATION_S_FIELD_NUMBER: _builtins.int
+    REQUIRED_DURATIONS_S_FIELD_NUMBER: _builtins.int
+    PROTOCOLS_FIELD_NUMBER: _builtins.int
+    SKIPPABLE_FIELD_NUMBER: _builtins.int
+    POD_ID_FIELD_NUMBER: _builtins.int
+    POD_DURATION_S_FIELD_NUMBER: _builtins.int
+    POD_ADS_FIELD_NUMBER: _builtins.int
+    SLOT_IN_POD_FIELD_NUMBER: _builtins.int
+    LEAST_CPM_PER_SECOND_MICROS_FIELD_NUMBER: _builtins.int
+    least_duration_s: _builtins.int
+    most_duration_s: _builtins.int
+    skippable: _builtins.bool
+    """Absent: not said. false: the video must not be skippable."""
+    pod_id: _builtins.str
+    """A pod of several ads (§7.6): its name, its whole time, how many ads at most."""
+    pod_duration_s: _builtins.int
+    pod_ads: _builtins.int
+    slot_in_pod: _builtins.int
+    """1 first, -1 last, 2 either, 0 any."""
+    least_cpm_per_second_micros: _builtins.int
+    @_builtins.property
+    def mimes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Such as video/mp4."""
+
+    @_builtins.property
+    def required_durations_s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One of these exactly; not together with the two above."""
+
+    @_builtins.property
+    def protocols(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """AdCOM 1.0, List: Creative Subtypes - Audio/Video."""
+
+    def __init__(
+        self,
+        *,
+        mimes: _abc.Iterable[_builtins.str] | None = ...,
+        least_duration_s: _builtins.int = ...,
+        most_duration_s: _builtins.int = ...,
+        required_durations_s: _abc.Iterable[_builtins.int] | None = ...,
+        protocols: _abc.Iterable[_builtins.int] | None = ...,
+        skippable: _builtins.bool | None = ...,
+        pod_id: _builtins.str = ...,
+        pod_duration_s: _builtins.int = ...,
+        pod_ads: _builtins.int = ...,
+        slot_in_pod: _builtins.int = ...,
+        least_cpm_per_second_micros: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_skippable", b"_skippable", "skippable", b"skippable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_skippable", b"_skippable", "least_cpm_per_second_micros", b"least_cpm_per_second_micros", "least_duration_s", b"least_duration_s", "mimes", b"mimes", "most_duration_s", b"most_duration_s", "pod_ads", b"pod_ads", "pod_duration_s", b"pod_duration_s", "pod_id", b"pod_id", "protocols", b"protocols", "required_durations_s", b"required_durations_s", "skippable", b"skippable", "slot_in_pod", b"slot_in_pod"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__skippable: _TypeAlias = _typing.Literal["skippable"]  # noqa: Y015
+    _WhichOneofArgType__skippable: _TypeAlias = _typing.Literal["_skippable", b"_skippable"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__skippable) -> _WhichOneofReturnType__skippable | None: ...
+
+Global___VideoTerms: _TypeAlias = VideoTerms  # noqa: Y015
+
+@_typing.final
+class NativeAsset(_message.Message):
+    """One part of a native ad (OpenRTB Native 1.2 §4.2)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    kind: _builtins.str
+    """title, img, video or data."""
+    type: _builtins.int
+    """Of images and data, as in the standard's lists."""
+    required: _builtins.bool
+    limit: _builtins.int
+    """The most characters of a title or of data."""
+    width: _builtins.int
+    """The least size of an image."""
+    height: _builtins.int
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        kind: _builtins.str = ...,
+        type: _builtins.int = ...,
+        required: _builtins.bool = ...,
+        limit: _builtins.int = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "id", b"id", "kind", b"kind", "limit", b"limit", "required", b"required", "type", b"type", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NativeAsset: _TypeAlias = NativeAsset  # noqa: Y015
+
+@_typing.final
 class Placement(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -126,12 +309,27 @@ class Placement(_message.Message):
     BLOCKED_CATEGORIES_FIELD_NUMBER: _builtins.int
     BLOCKED_ADVERTISERS_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    DEALS_FIELD_NUMBER: _builtins.int
+    FLEX_SIZES_FIELD_NUMBER: _builtins.int
+    SECURE_FIELD_NUMBER: _builtins.int
+    BLOCKED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    BLOCKED_APPS_FIELD_NUMBER: _builtins.int
+    VIDEO_FIELD_NUMBER: _builtins.int
+    NATIVE_ASSETS_FIELD_NUMBER: _builtins.int
+    PRIVATE_AUCTION_FIELD_NUMBER: _builtins.int
+    FOR_SALE_S_FIELD_NUMBER: _builtins.int
     placement_id: _builtins.str
     """Unique within the page view."""
     floor_micros: _builtins.int
     """The least this placement is sold for: micros per thousand impressions in the page view's currency."""
     position: _builtins.int
     """Where on the page: 1 is the first. 0 is unknown."""
+    secure: _builtins.bool
+    """Every address of the ad must be https."""
+    private_auction: _builtins.bool
+    """Sold under `deals` alone."""
+    for_sale_s: _builtins.int
+    """How long a won impression may be waited for, in seconds; 0: as the exchange has it."""
     @_builtins.property
     def formats(self) -> _containers.RepeatedScalarFieldContainer[Global___Format.ValueType]:
         """At least one."""
@@ -146,6 +344,30 @@ class Placement(_message.Message):
     def blocked_advertisers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Domains of advertisers that may not appear here."""
 
+    @_builtins.property
+    def deals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Deal]:
+        """At most 32."""
+
+    @_builtins.property
+    def flex_sizes(self) -> _containers.RepeatedCompositeFieldContainer[Global___FlexSize]:
+        """Banners that fit beside those of `sizes`; at most 16."""
+
+    @_builtins.property
+    def blocked_attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """AdCOM 1.0, List: Creative Attributes; at most 64."""
+
+    @_builtins.property
+    def blocked_apps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Bundles of apps that may not be advertised here; at most 256."""
+
+    @_builtins.property
+    def video(self) -> Global___VideoTerms:
+        """For FORMAT_VIDEO."""
+
+    @_builtins.property
+    def native_assets(self) -> _containers.RepeatedCompositeFieldContainer[Global___NativeAsset]:
+        """For FORMAT_NATIVE, at most 32."""
+
     def __init__(
         self,
         *,
@@ -156,10 +378,19 @@ class Placement(_message.Message):
         blocked_categories: _abc.Iterable[_builtins.str] | None = ...,
         blocked_advertisers: _abc.Iterable[_builtins.str] | None = ...,
         position: _builtins.int = ...,
+        deals: _abc.Iterable[Global___Deal] | None = ...,
+        flex_sizes: _abc.Iterable[Global___FlexSize] | None = ...,
+        secure: _builtins.bool = ...,
+        blocked_attributes: _abc.Iterable[_builtins.int] | None = ...,
+        blocked_apps: _abc.Iterable[_builtins.str] | None = ...,
+        video: Global___VideoTerms | None = ...,
+        native_assets: _abc.Iterable[Global___NativeAsset] | None = ...,
+        private_auction: _builtins.bool = ...,
+        for_sale_s: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked_advertisers", b"blocked_advertisers", "blocked_categories", b"blocked_categories", "floor_micros", b"floor_micros", "formats", b"formats", "placement_id", b"placement_id", "position", b"position", "sizes", b"sizes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked_advertisers", b"blocked_advertisers", "blocked_apps", b"blocked_apps", "blocked_attributes", b"blocked_attributes", "blocked_categories", b"blocked_categories", "deals", b"deals", "flex_sizes", b"flex_sizes", "floor_micros", b"floor_micros", "for_sale_s", b"for_sale_s", "formats", b"formats", "native_assets", b"native_assets", "placement_id", b"placement_id", "position", b"position", "private_auction", b"private_auction", "secure", b"secure", "sizes", b"sizes", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -180,6 +411,11 @@ class PageView(_message.Message):
     PRICE_RULE_FIELD_NUMBER: _builtins.int
     TMAX_MS_FIELD_NUMBER: _builtins.int
     VIEWED_AT_MS_FIELD_NUMBER: _builtins.int
+    TEST_FIELD_NUMBER: _builtins.int
+    ALLOWED_SEATS_FIELD_NUMBER: _builtins.int
+    BLOCKED_SEATS_FIELD_NUMBER: _builtins.int
+    ALLOWED_LANGUAGES_FIELD_NUMBER: _builtins.int
+    ALLOWED_CATEGORIES_FIELD_NUMBER: _builtins.int
     PAGE_RULES_FIELD_NUMBER: _builtins.int
     CURRENCIES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
@@ -193,6 +429,8 @@ class PageView(_message.Message):
     """The whole time the storefront waits, in ms; 0 is the server's default (50)."""
     viewed_at_ms: _builtins.int
     """When the page was viewed, ms since 1970; 0 is now. Dayparts and model features go by it; budgets and caps never do."""
+    test: _builtins.bool
+    """Decided like any other, and never billed."""
     @_builtins.property
     def visitor(self) -> _common_pb2.Visitor: ...
     @_builtins.property
@@ -204,6 +442,22 @@ class PageView(_message.Message):
     @_builtins.property
     def placements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Placement]:
         """1 to 32."""
+
+    @_builtins.property
+    def allowed_seats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Buyers that may bid, or may not; each at most 64, empty is no limit. Seats of advertisers are their ids, unless a
+        line item names another.
+        """
+
+    @_builtins.property
+    def blocked_seats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def allowed_languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Languages of creatives that may be shown (ISO 639-1); a creative without one passes. At most 64."""
+
+    @_builtins.property
+    def allowed_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Categories that may be shown; blocked_categories of a placement count beside them. At most 256."""
 
     @_builtins.property
     def page_rules(self) -> Global___PageRules:
@@ -227,12 +481,17 @@ class PageView(_message.Message):
         price_rule: Global___PriceRule.ValueType = ...,
         tmax_ms: _builtins.int = ...,
         viewed_at_ms: _builtins.int = ...,
+        test: _builtins.bool = ...,
+        allowed_seats: _abc.Iterable[_builtins.str] | None = ...,
+        blocked_seats: _abc.Iterable[_builtins.str] | None = ...,
+        allowed_languages: _abc.Iterable[_builtins.str] | None = ...,
+        allowed_categories: _abc.Iterable[_builtins.str] | None = ...,
         page_rules: Global___PageRules | None = ...,
         currencies: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "device", b"device", "page", b"page", "page_rules", b"page_rules", "visitor", b"visitor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "currencies", b"currencies", "currency", b"currency", "device", b"device", "page", b"page", "page_rules", b"page_rules", "placements", b"placements", "price_rule", b"price_rule", "request_id", b"request_id", "session_id", b"session_id", "tmax_ms", b"tmax_ms", "viewed_at_ms", b"viewed_at_ms", "visitor", b"visitor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_categories", b"allowed_categories", "allowed_languages", b"allowed_languages", "allowed_seats", b"allowed_seats", "blocked_seats", b"blocked_seats", "consent", b"consent", "currencies", b"currencies", "currency", b"currency", "device", b"device", "page", b"page", "page_rules", b"page_rules", "placements", b"placements", "price_rule", b"price_rule", "request_id", b"request_id", "session_id", b"session_id", "test", b"test", "tmax_ms", b"tmax_ms", "viewed_at_ms", b"viewed_at_ms", "visitor", b"visitor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -323,6 +582,7 @@ class Ad(_message.Message):
     PRICING_MODEL_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
     BIDDER_FIELD_NUMBER: _builtins.int
+    DEAL_ID_FIELD_NUMBER: _builtins.int
     impression_id: _builtins.str
     """Names this ad in notices."""
     line_item_id: _builtins.str
@@ -341,6 +601,8 @@ class Ad(_message.Message):
     currency: _builtins.str
     bidder: _builtins.str
     """Which bidder brought it."""
+    deal_id: _builtins.str
+    """The deal it was sold under; empty in the open."""
     def __init__(
         self,
         *,
@@ -358,10 +620,11 @@ class Ad(_message.Message):
         pricing_model: Global___PricingModel.ValueType = ...,
         currency: _builtins.str = ...,
         bidder: _builtins.str = ...,
+        deal_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "advertiser_id", b"advertiser_id", "bidder", b"bidder", "creative_id", b"creative_id", "currency", b"currency", "format", b"format", "height", b"height", "impression_id", b"impression_id", "line_item_id", b"line_item_id", "markup", b"markup", "price_micros", b"price_micros", "pricing_model", b"pricing_model", "product_id", b"product_id", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "advertiser_id", b"advertiser_id", "bidder", b"bidder", "creative_id", b"creative_id", "currency", b"currency", "deal_id", b"deal_id", "format", b"format", "height", b"height", "impression_id", b"impression_id", "line_item_id", b"line_item_id", "markup", b"markup", "price_micros", b"price_micros", "pricing_model", b"pricing_model", "product_id", b"product_id", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

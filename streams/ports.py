@@ -46,7 +46,8 @@ class Profile(msgspec.Struct, array_like=True):
     """What is remembered of a visitor who agreed to be remembered.
 
     `segments` are "name=value"; `affinities` maps product id to weight; `seen_line_items` and `seen_at_ms` are
-    parallel, newest last, at most 64: the impressions that frequency caps count.
+    parallel, newest last, at most 64: the impressions that frequency caps count. `seen_creatives` stands last and may
+    be shorter: impressions that were remembered before creatives were have none, it holds those of the newest.
     """
 
     segments: list[str] = msgspec.field(default_factory=list)
@@ -54,6 +55,7 @@ class Profile(msgspec.Struct, array_like=True):
     seen_line_items: list[int] = msgspec.field(default_factory=list)
     seen_at_ms: list[int] = msgspec.field(default_factory=list)
     updated_at_ms: int = 0
+    seen_creatives: list[int] = msgspec.field(default_factory=list)
 
 
 class ProfileStore(Protocol):

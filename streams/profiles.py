@@ -32,24 +32,26 @@ class Profiles:
         """One entry for each id, in one batch read; None for strangers."""
         return self._store.read(visitor_ids)
 
-    def remember_impressions(self, impressions: Sequence[tuple[str, int, int]]) -> None:
-        """Add (visitor id, line item number, at_ms) to the profiles; each keeps its newest 64.
+    def remember_impressions(self, impressions: Sequence[tuple[str, int, int, int]]) -> None:
+        """Add (visitor id, line item number, at_ms, creative number) to the profiles; each keeps its newest 64.
 
         InvalidInput, and nothing is remembered, when a visitor id is empty or too long.
         """
         if not impressions:
             return
-        _check_ids([visitor_id for visitor_id, _, _ in impressions])
+        _check_ids([visitor_id for visitor_id, *_ in impressions])
         with self._changing:
-            profiles = self._known_or_new({visitor_id for visitor_id, _, _ in impressions})
-            for visitor_id, line_item_number, at_ms in impressions:
+            profiles = self._known_or_new({visitor_id for visitor_id, *_ in impressions})
+            for visitor_id, line_item_number, at_ms, creative_number in impressions:
                 profile = profiles[visitor_id]
                 profile.seen_line_items.append(line_item_number)
                 profile.seen_at_ms.append(at_ms)
+                profile.seen_creatives.append(creative_number)
                 profile.updated_at_ms = at_ms
             for profile in profiles.values():
                 del profile.seen_line_items[:-IMPRESSIONS_AT_MOST]
                 del profile.seen_at_ms[:-IMPRESSIONS_AT_MOST]
+                del profile.seen_creatives[:-IMPRESSIONS_AT_MOST]
             self._store.write(profiles)
 
     def put(self, visitor_id: str, segments: Sequence[str], affinities: Mapping[str, float]) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bidders.roster import ROSTER
 from common.clock import SteppedClock
+from exchange.able_bids import able_bids, with_runs_of
 from exchange.answer import Answer
 from exchange.auction import Auction
 from exchange.bidder_terms import BidderTerms
@@ -22,6 +23,7 @@ from exchange.ports import CreativeRecord, LineItemRecord, PageColumns
 from exchange.refusals import Refusal
 from exchange.request import Format, PageView, Placement, PriceRule, PricingModel
 from exchange.session_answers import SessionAnswers
+from exchange.session_impressions import SessionImpressions
 from streams.auction_block import AuctionColumns
 from streams.ports import Profile
 
@@ -191,6 +193,7 @@ class Market:
             rate_of=lambda currency: BUILT_IN.factor(currency, "EUR"),
         )
         self.tally = Tally()
+        self.sessions = SessionImpressions()
         self.published: list[AuctionColumns] = []
         self.held: list[WonBatch] = []
         self.visitors = KnownVisitors(profiles)
@@ -209,12 +212,19 @@ class Market:
             observer=self.tally,
             currency="EUR",
             engagement_value_micros=engagement_value_micros,
+            sessions=self.sessions,
         )
 
     def load(self, items: Iterable[LineItemRecord]) -> Snapshot:
         """Take line items in and swap the snapshot."""
         self.compiler.put(items)
         self.snapshot = self.compiler.compile(len(self.published) + 1, self.clock.now_ms())
+        return self.snapshot
+
+    def leave_out_exhausted(self) -> Snapshot:
+        """Swap the snapshot for one without what could not run now."""
+        able = able_bids(self.snapshot.book, self.purse.available, self.clock.now_ms())
+        self.snapshot = with_runs_of(self.snapshot, able)
         return self.snapshot
 
     async def ask(self, *views: PageView) -> list[Answer]:

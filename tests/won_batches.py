@@ -98,6 +98,8 @@ def a_batch(
         bidders=["brand_campaign", "outside"],
         product_ids=[f"product-{s.line_item}" if s.line_item else "" for s in sold],
         outside_domains={at: "shop.example" for at, s in enumerate(sold) if not s.line_item},
+        # Each line item has one creative, of the same number.
+        creative_number=np.array([s.line_item for s in sold], np.uint32),
     )
     return batch, [f"{auction_ids[s.page]}.{s.index}" for s in sold]
 

@@ -13,7 +13,7 @@ from backends.campaigns_sql import SqlCampaignStore
 from backends.sql import open_engine, sqlite_url
 from common.errors import Conflict
 from exchange.campaign_ports import Answered, Audit, CampaignStore, Change
-from exchange.campaign_values import Budget, FrequencyCap, ReviewState, Schedule, State, Targeting
+from exchange.campaign_values import Budget, Cap, CapScope, FrequencyCap, ReviewState, Schedule, State, Targeting
 from tests.campaign_stores import ADVERTISER, CAMPAIGN, CREATIVE, LINE_ITEM
 
 replace = msgspec.structs.replace
@@ -31,6 +31,10 @@ ITEM = replace(
     targeting=Targeting(("BD",), (1,), ("shoes",), ("red",), ("tier=Gold",), ("p1",), ("top",), ("bn",)),
     frequency_cap=FrequencyCap(3, 60),
     schedule=Schedule(5, 9, (0, 167)),
+    deal_ids=("deal-1", "deal-2"),
+    deals_only=True,
+    seat="seat-1",
+    caps=(Cap(CapScope.CAMPAIGN, 3, 60), Cap(CapScope.CREATIVE, 1, 5, by_session=True)),
     revision=1,
 )
 

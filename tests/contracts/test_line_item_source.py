@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from backends.line_items_sql import SqlLineItemSource
-from exchange.campaign_values import Budget, FrequencyCap, ReviewState, Schedule, State, Targeting
+from exchange.campaign_values import Budget, Cap, CapScope, FrequencyCap, ReviewState, Schedule, State, Targeting
 from exchange.ports import LineItemSource
 from tests.campaign_stores import LINE_ITEM, CampaignWorld, campaign_world
 
@@ -44,6 +44,10 @@ def test_a_record_holds_all_that_a_line_item_is(world: CampaignWorld, source: Li
         targeting=Targeting(("BD",), (1, 3), ("shoes",), ("red",), ("tier=Gold",), ("p1",), ("top",), ("bn",)),
         frequency_cap=FrequencyCap(3, 60),
         schedule=Schedule(5, 9, (0, 167)),
+        deal_ids=("deal-1",),
+        deals_only=True,
+        seat="seat-1",
+        caps=(Cap(CapScope.CAMPAIGN, 3, 60), Cap(CapScope.CREATIVE, 1, 5, by_session=True)),
     )
     plain = world.a_line_item(campaign, chair)
 
@@ -66,6 +70,8 @@ def test_a_record_holds_all_that_a_line_item_is(world: CampaignWorld, source: Li
     }
     assert (first.cap_impressions, first.cap_window_s) == (3, 60)
     assert (first.starts_at_ms, first.ends_at_ms, first.hours_of_week) == (5, 9, (0, 167))
+    assert (first.deal_ids, first.deals_only, first.seat) == (("deal-1",), True, "seat-1")
+    assert (first.caps, first.advertiser_number) == (((2, 3, 60), (-4, 1, 5)), advertiser.number)
     assert first.time_zone == "Asia/Dhaka"
     assert [creative.creative_id for creative in first.creatives] == [table.creative_id, chair.creative_id]
     assert first.creatives[1].number == chair.number

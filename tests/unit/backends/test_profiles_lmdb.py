@@ -47,9 +47,20 @@ def test_a_profile_of_a_newer_version_is_read_as_far_as_known(tmp_path: Path) ->
     store = LmdbProfileStore(tmp_path)
     store.write({"ann": Profile()})
     with store._folder.writing() as transaction:
-        transaction.put(_key("ann"), msgspec.msgpack.encode([["age=30"], {}, [], [], 5, "new"]))
+        transaction.put(_key("ann"), msgspec.msgpack.encode([["age=30"], {}, [4], [3], 5, [2], "new"]))
 
-    assert store.read(["ann"]) == [Profile(["age=30"], updated_at_ms=5)]
+    assert store.read(["ann"]) == [Profile(["age=30"], {}, [4], [3], 5, [2])]
+    assert store.broken == 0
+    store.close()
+
+
+def test_a_profile_of_an_older_version_has_impressions_without_creatives(tmp_path: Path) -> None:
+    store = LmdbProfileStore(tmp_path)
+    store.write({"ann": Profile()})
+    with store._folder.writing() as transaction:
+        transaction.put(_key("ann"), msgspec.msgpack.encode([["age=30"], {}, [4], [3], 5]))
+
+    assert store.read(["ann"]) == [Profile(["age=30"], {}, [4], [3], 5, [])]
     assert store.broken == 0
     store.close()
 

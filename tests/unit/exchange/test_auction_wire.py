@@ -13,6 +13,7 @@ from exchange.answer import Ad, Answer, PlacementAnswer
 from exchange.auction_wire import AnswerWriter, PageViewReader
 from exchange.creatives import ad_facts
 from exchange.page_rules import PageRules
+from exchange.request import Deal, FlexSize, NativeTerms, VideoTerms
 from protos import common_pb2 as common
 from protos import exchange_pb2 as exchange
 from tests.builders import a_creative, a_line_item
@@ -126,6 +127,94 @@ def test_a_good_page_view_is_read_with_its_defaults() -> None:
 )
 def test_what_cannot_be_taken_is_named_all_at_once(changes: dict[str, Any], fields: set[str]) -> None:
     assert refused(a_message(**changes)) == fields
+
+
+def test_who_may_take_part_is_read() -> None:
+    place = a_place(
+        formats=[1, 3, 4],
+        deals=[
+            exchange.Deal(
+                deal_id="d",
+                floor_micros=7,
+                price_rule=3,
+                seats=["s"],
+                advertiser_domains=["A.example"],
+                guaranteed=True,
+            )
+        ],
+        flex_sizes=[exchange.FlexSize(width_ratio=6, height_ratio=5, least_width=200)],
+        secure=True,
+        blocked_attributes=[1, 6],
+        blocked_apps=["app.example"],
+        video=exchange.VideoTerms(mimes=["Video/MP4"], least_duration_s=5, most_duration_s=30, protocols=[7]),
+        native_assets=[exchange.NativeAsset(id=1, kind="title", required=True, limit=25)],
+        private_auction=True,
+        for_sale_s=60,
+    )
+    message = a_message(
+        placements=[place], test=True, allowed_seats=["s"], blocked_seats=["t"], allowed_languages=["EN"],
+        allowed_categories=["IAB1"],
+    )  # fmt: skip
+
+    view = a_reader().read(message, NOW_MS, publisher_id="shop")
+
+    (read,) = view.placements
+    assert read.deals == (Deal("d", 7, 3, ("s",), ("a.example",), True),)
+    assert read.flex_sizes == (FlexSize(6, 5, 200),)
+    assert read.video == VideoTerms(("video/mp4",), 5, 30, (), (7,), -1)
+    assert read.native == NativeTerms(((1, "title", 0, True, 25, 0, 0),))
+    assert (read.secure, read.blocked_attributes, read.blocked_apps) == (True, (1, 6), ("app.example",))
+    assert (read.private_auction, read.for_sale_s, read.shapes[-1]) == (True, 60, (4, 0, 0))
+    assert (view.publisher_id, view.test) == ("shop", True)
+    assert (view.allowed_seats, view.blocked_seats) == (("s",), ("t",))
+    assert (view.allowed_languages, view.allowed_categories) == (("en",), ("iab1",))
+
+
+def test_all_that_is_wrong_with_who_may_take_part_is_named_at_once() -> None:
+    place = a_place(
+        formats=[2],
+        sizes=[],
+        deals=[
+            exchange.Deal(deal_id="", floor_micros=-1, price_rule=9, seats=[""]),
+            exchange.Deal(deal_id="d", price_rule=3),
+            exchange.Deal(deal_id="d", advertiser_domains=["x" * 254]),
+        ],
+        flex_sizes=[exchange.FlexSize(width_ratio=0, height_ratio=5)],
+        blocked_attributes=[1] * 65,
+        blocked_apps=[""],
+        video=exchange.VideoTerms(
+            mimes=["mp4"], least_duration_s=9, most_duration_s=5, required_durations_s=[6], slot_in_pod=-2,
+            least_cpm_per_second_micros=-1, pod_ads=99, pod_duration_s=99_999, pod_id="x" * 65,
+        ),
+        native_assets=[exchange.NativeAsset(id=1, kind="sound"), exchange.NativeAsset(id=1, kind="img", width=20_000)],
+        for_sale_s=100_000,
+    )  # fmt: skip
+    message = a_message(
+        placements=[place, a_place(placement_id="b", private_auction=True)], allowed_seats=[""],
+        blocked_seats=["x" * 65], allowed_languages=["en"] * 65, allowed_categories=["x" * 65],
+    )  # fmt: skip
+
+    at = "placements[0]"
+    assert refused(message) == {
+        f"{at}.deals[0].deal_id", f"{at}.deals[0].floor_micros", f"{at}.deals[0].price_rule", f"{at}.deals[0].seats[0]",
+        f"{at}.deals[1].floor_micros", f"{at}.deals[2].deal_id", f"{at}.deals[2].advertiser_domains[0]",
+        f"{at}.flex_sizes[0]", f"{at}.flex_sizes", f"{at}.blocked_attributes", f"{at}.blocked_apps[0]",
+        f"{at}.video.mimes[0]", f"{at}.video.required_durations_s", f"{at}.video.least_duration_s",
+        f"{at}.video.slot_in_pod", f"{at}.video.least_cpm_per_second_micros", f"{at}.video.pod_ads",
+        f"{at}.video.pod_duration_s", f"{at}.video.pod_id", f"{at}.native_assets", f"{at}.native_assets[0].kind",
+        f"{at}.native_assets[1]", f"{at}.for_sale_s", "placements[1].deals",
+        "allowed_seats[0]", "blocked_seats[0]", "allowed_languages", "allowed_categories[0]",
+    }  # fmt: skip
+
+
+def test_flexible_sizes_are_sizes_for_a_banner_and_not_for_a_video() -> None:
+    flex = [exchange.FlexSize(width_ratio=6, height_ratio=5)]
+    banner = a_place(formats=[1], sizes=[], flex_sizes=flex)
+
+    assert a_reader().read(a_message(placements=[banner]), NOW_MS).placements[0].shapes == ()
+    assert refused(a_message(placements=[a_place(formats=[1, 3], sizes=[], flex_sizes=flex)])) == {
+        "placements[0].sizes"
+    }
 
 
 def test_a_product_listing_needs_no_size() -> None:

@@ -11,7 +11,7 @@ from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
 from exchange.ports import LineItemRecord
 from exchange.request import PricingModel
-from tests.builders import FlatRanker, a_creative, a_line_item
+from tests.builders import FlatRanker, Purse, a_creative, a_line_item
 
 
 def a_compiler(chance: float = 0.01) -> InventoryCompiler:
@@ -118,6 +118,31 @@ async def test_the_follower_swaps_in_what_changed_after_money_is_ready() -> None
     assert seen[0] == 1
     assert [item.line_item_id for item in follower.snapshot.items] == ["item-2"]
     assert follower.snapshot.sequence == 2
+
+
+async def test_what_cannot_pay_leaves_the_runs_and_comes_back() -> None:
+    source, clock = Source([a_line_item(1), a_line_item(2, ends_at_ms=5_000_000_000_000)]), SteppedClock()
+    purse = Purse()
+    compiler = InventoryCompiler(ranker=FlatRanker(), account_row=purse.row_of)
+    follower = InventoryFollower(source, compiler, clock, available=lambda: purse.available)
+    first = follower.load()
+
+    def running() -> list[int]:
+        book = follower.snapshot.book
+        return book.item_number[book.ad_item[book.postings]].tolist()  # type: ignore[no-any-return]
+
+    assert follower.leave_out_exhausted() == 0
+    purse.available[purse.rows[1]] = 0
+    assert (follower.leave_out_exhausted(), running()) == (1, [2])
+    # A change of the inventory does not bring it back, nor is anything else of the snapshot another.
+    source.changes.append(([a_line_item(3)], []))
+    await follower.catch_up()
+    assert (running(), len(follower.snapshot.items)) == ([2, 3], 3)
+    purse.available[purse.rows[1]] = 10**12
+    assert (follower.leave_out_exhausted(), running()) == (0, [1, 2, 3])
+    clock.step(5_000_000_000_000)
+    assert (follower.leave_out_exhausted(), running()) == (1, [1, 3])
+    assert first.book.postings.tolist() == [0, 1]
 
 
 async def test_stock_that_changes_while_a_snapshot_is_made_is_right_in_it() -> None:

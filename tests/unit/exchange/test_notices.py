@@ -44,7 +44,7 @@ class Desk:
             clock=self.clock,
             record=self.record,
             sync=self.sync,
-            remember=lambda *seen: self.remembered.append(seen),
+            remember=lambda hold, at_ms: self.remembered.append((hold.visitor_id, hold.line_item_number, at_ms)),
             carried={},
         )
 

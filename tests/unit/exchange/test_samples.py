@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,7 +15,10 @@ from exchange.answer import PlacementAnswer
 from exchange.bidding import BidContext
 from exchange.eligibility import CODES
 from exchange.page_rules import PageRules
+from exchange.ports import LineItemRecord
 from exchange.refusals import Refusal
+from exchange.request import Placement
+from streams.ports import Profile
 from tests.builders import Market, a_creative, a_line_item, a_placement
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
@@ -31,6 +35,17 @@ async def test_an_auction_ends_as_its_sample_says(path: Path) -> None:
     }
     if "page_rules" in asked:
         asked["page_rules"] = PageRules(**asked["page_rules"])
+    # What was seen before, as [line item, seconds ago]; each line item has the creative of its number.
+    now_ms = market.clock.now_ms()
+    seen = sample.get("visitor_has_seen", [])
+    market.visitors.profiles["visitor-1"] = Profile(
+        seen_line_items=[number for number, _ in seen],
+        seen_at_ms=[now_ms - ago_s * 1000 for _, ago_s in seen],
+        seen_creatives=[number for number, _ in seen],
+    )
+    for number, ago_s in sample.get("session_has_seen", []):
+        key = f" {sample['page_view']['session_id']}"
+        market.sessions.remember(key, number, number, now_ms - ago_s * 1000)
     asked["placements"] = tuple(_placement(**placement) for placement in sample["page_view"]["placements"])
 
     answer = await market.ask_one(**asked)
@@ -63,22 +78,21 @@ def test_every_bidder_of_the_roster_has_samples() -> None:
     assert {path.parent.name for path in BIDDERS} == {bidder.name for bidder in ROSTER}
 
 
-def _line_item(number: int, creative: dict[str, Any] | None = None, **changes: Any) -> Any:
-    if "targeting" in changes:
-        changes["targeting"] = {name: tuple(values) for name, values in changes["targeting"].items()}
-    return a_line_item(number, creatives=(a_creative(number, **(creative or {})),), **changes)
+def _line_item(number: int, creative: dict[str, Any] | None = None, **changes: Any) -> LineItemRecord:
+    made = a_line_item(number, creatives=(a_creative(number, **(creative or {})),))
+    return msgspec.convert(msgspec.to_builtins(made) | changes, LineItemRecord)
 
 
-def _placement(placement_id: str, **changes: Any) -> Any:
-    lists = {name: tuple(value) for name, value in changes.items() if isinstance(value, list)}
-    return a_placement(placement_id, **{**changes, **lists})
+def _placement(placement_id: str, **changes: Any) -> Placement:
+    return msgspec.convert(msgspec.to_builtins(a_placement(placement_id)) | changes, Placement)
 
 
 def _shown(placement: PlacementAnswer) -> dict[str, Any]:
     if placement.ad is None:
         return {"placement_id": placement.placement_id, "no_ad_reason": placement.no_ad_reason}
-    return {
+    shown = {
         "placement_id": placement.placement_id,
         "line_item_id": placement.ad.line_item_id,
         "price_micros": placement.ad.price_micros,
     }
+    return shown | {"deal_id": placement.ad.deal_id} if placement.ad.deal_id else shown

@@ -32,16 +32,17 @@ def test_strangers_are_none(profiles: Profiles) -> None:
 
 
 def test_the_newest_64_impressions_are_kept_in_order(profiles: Profiles) -> None:
-    profiles.remember_impressions([("ann", number, 100 + number) for number in range(60)])
-    profiles.remember_impressions([("ann", number, 100 + number) for number in range(60, 70)])
+    profiles.remember_impressions([("ann", number, 100 + number, number + 1000) for number in range(60)])
+    profiles.remember_impressions([("ann", number, 100 + number, number + 1000) for number in range(60, 70)])
 
     ann = known(profiles, "ann")
     assert ann.seen_line_items == list(range(6, 70))
     assert ann.seen_at_ms == [100 + number for number in range(6, 70)]
+    assert ann.seen_creatives == [1000 + number for number in range(6, 70)]
 
 
 def test_impressions_of_many_visitors_are_remembered_together(profiles: Profiles) -> None:
-    profiles.remember_impressions([("ann", 1, 10), ("bob", 2, 11), ("ann", 3, 12)])
+    profiles.remember_impressions([("ann", 1, 10, 7), ("bob", 2, 11, 8), ("ann", 3, 12, 9)])
     profiles.remember_impressions([])
 
     assert (known(profiles, "ann").seen_line_items, known(profiles, "bob").seen_line_items) == ([1, 3], [2])
@@ -49,7 +50,7 @@ def test_impressions_of_many_visitors_are_remembered_together(profiles: Profiles
 
 def test_one_bad_visitor_id_remembers_nothing(profiles: Profiles) -> None:
     with pytest.raises(InvalidInput) as refused:
-        profiles.remember_impressions([("ann", 1, 10), ("", 2, 11), ("x" * 65, 2, 11)])
+        profiles.remember_impressions([("ann", 1, 10, 7), ("", 2, 11, 8), ("x" * 65, 2, 11, 8)])
 
     assert [error.field for error in refused.value.errors] == ["impressions[1].visitor_id", "impressions[2].visitor_id"]
     assert "xxx" not in str(refused.value)
@@ -57,11 +58,11 @@ def test_one_bad_visitor_id_remembers_nothing(profiles: Profiles) -> None:
 
 
 def test_putting_segments_keeps_the_impressions(profiles: Profiles) -> None:
-    profiles.remember_impressions([("ann", 1, 10)])
+    profiles.remember_impressions([("ann", 1, 10, 7)])
     profiles.put("ann", ["age=30", "gender=f", "age=30"], {"shoe": 2.0})
     profiles.put("ann", ["age=31"], {"hat": 1.0})
 
-    assert known(profiles, "ann") == Profile(["age=31"], {"hat": 1.0}, [1], [10], 1_000)
+    assert known(profiles, "ann") == Profile(["age=31"], {"hat": 1.0}, [1], [10], 1_000, [7])
 
 
 def test_the_weakest_affinities_leave(profiles: Profiles) -> None:
