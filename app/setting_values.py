@@ -21,6 +21,7 @@ Reader = Callable[[object], T]
 _WHOLE = re.compile(r"[+-]?\d{1,19}")
 _DECIMAL = re.compile(r"\d{1,9}(\.\d{1,9})?")
 _BIDDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
 _TARGET = re.compile(r"(unix:\S{1,100}|\[[0-9A-Fa-f:.]{2,45}\]:\d{1,5}|[A-Za-z0-9._-]{1,253}:\d{1,5})")
 
 
@@ -117,6 +118,15 @@ def currency(raw: object) -> str:
     if not isinstance(raw, str) or not money.is_currency(raw.strip()):
         raise ValueError("give an ISO 4217 code in capitals, such as EUR")
     return raw.strip()
+
+
+def public_url(raw: object) -> str:
+    """An http or https address without a path; nothing for none."""
+    if not isinstance(raw, str) or (raw and not _PUBLIC_URL.fullmatch(raw.rstrip("/"))):
+        raise ValueError(
+            "give http:// or https:// and a host, with a port if it needs one, as in https://ads.shop.example"
+        )
+    return raw.rstrip("/")
 
 
 def secret(raw: object) -> str:

@@ -36,6 +36,8 @@ from exchange.auction import Auction
 from exchange.budgets import BudgetBook
 from exchange.campaigns import Campaigns
 from exchange.campaigns_server import CampaignServer
+from exchange.creatives.composer import Composer
+from exchange.creatives.templates import plain_urls
 from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
@@ -190,6 +192,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         )
         for bidder in settings.outside_bidders
     ]
+    composer = Composer(urls=plain_urls(settings.public_url or settings.http_url), product=catalogue.get)
     auction = Auction(
         clock=clock,
         inventory=lambda: follower.snapshot,
@@ -198,7 +201,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         outside=outside,
         ranker=ranker,
         money=book,
-        answers=SessionAnswers(ttl_ms=settings.session_answer_ttl_s * 1000),
+        answers=SessionAnswers(ttl_ms=settings.session_answer_ttl_s * 1000, refreshed=composer.refreshed),
+        composer=composer,
         publish=partial(_publish_auctions, publisher),
         hold=holds.add,
         observer=metrics,

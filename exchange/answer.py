@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from exchange.creatives import AdFacts
+from exchange.creatives.ad_facts import AdFacts
 
 
 class Ad(msgspec.Struct, frozen=True, gc=False):

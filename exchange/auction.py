@@ -18,6 +18,7 @@ from exchange.bidding import Bidder, OutsideBidder
 from exchange.clearing import clear
 from exchange.click_chances import click_chances
 from exchange.compose import compose, sold
+from exchange.creatives.composer import Composer
 from exchange.eligibility import eligible
 from exchange.holds import WonBatch
 from exchange.inventory import CONVERSION_PRIOR, Snapshot
@@ -67,6 +68,7 @@ class Auction:
         ranker: Ranker,
         money: Money,
         answers: SessionAnswers,
+        composer: Composer,
         publish: Callable[[AuctionColumns], None],
         hold: Callable[[WonBatch], None],
         observer: Observer,
@@ -81,6 +83,7 @@ class Auction:
         self._ranker = ranker
         self._money = money
         self._answers = answers
+        self._composer = composer
         self._publish = publish
         self._hold = hold
         self._observer = observer
@@ -144,7 +147,7 @@ class Auction:
         counted = count(held)
         self._record(held, counted)
         self._hold(sold(held, auction_ids, self._bidders, self._currency))
-        answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason)  # 8, 9
+        answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason, self._composer)  # 8, 9
         for question, answer in zip(questions, answers, strict=True):
             self._answers.keep(question, answer, snapshot, now_ms)
         filled = int(np.count_nonzero(winners >= 0))

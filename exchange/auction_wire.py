@@ -18,7 +18,7 @@ from common.consent import Permission
 from common.errors import FieldError, InvalidInput
 from common.money import ABSURD_PRICE_MICROS
 from exchange.answer import Answer
-from exchange.creatives import AdFacts
+from exchange.creatives.ad_facts import AdFacts
 from exchange.request import Format, PageView, Placement, PriceRule
 from protos import exchange_pb2 as pb
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from common.consent import Permission
 from exchange.answer import Ad, Answer, PlacementAnswer
-from exchange.creatives import outside_facts, with_impression
+from exchange.creatives import outside_facts
+from exchange.creatives.composer import Composer
 from exchange.holds import WonBatch
 from exchange.record import Held
 
@@ -22,7 +23,11 @@ def impression_id_of(auction_id: str, placement_index: int) -> str:
 
 
 def compose(
-    held: Held, auction_ids: Sequence[str], bidders: Sequence[str], no_ad_reason: NDArray[np.uint32]
+    held: Held,
+    auction_ids: Sequence[str],
+    bidders: Sequence[str],
+    no_ad_reason: NDArray[np.uint32],
+    composer: Composer,
 ) -> list[Answer]:
     """One answer for each page view, in order."""
     rows, ads = held.rows, held.snapshot.ads
@@ -41,7 +46,7 @@ def compose(
                 impression_id = impression_id_of(auction_id, index)
                 row = ad_of[at]
                 facts = ads[row] if row >= 0 else outside_facts(rows.outside[-1 - row].bid)
-                markup = with_impression(facts.markup, impression_id)
+                markup = composer.markup(facts, placement.native, impression_id)
                 ad = Ad(impression_id, facts, markup, price_of[at], bidders[bidder_of[at]])
             placements.append(PlacementAnswer(placement.placement_id, ad, reasons[at]))
             at += 1

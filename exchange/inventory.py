@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange.creatives import AdFacts, ad_facts
+from exchange.creatives.ad_facts import AdFacts, KnownAds
+from exchange.creatives.formats import shape_of as shape_of_format
 from exchange.eligibility import Scratch, scratch_for
 from exchange.order_book import ANY_TERM, OrderBook, key_of, table_of
 from exchange.ports import CAMPAIGN_ACCOUNTS, CreativeRecord, LineItemRecord, Ranker
@@ -106,6 +107,7 @@ class InventoryCompiler:
         self._vocabulary = Vocabulary()
         self._records: dict[str, LineItemRecord] = {}
         self._rows: dict[int, int] = {}
+        self._ads = KnownAds()
         self._products: tuple[list[str], object, NDArray[np.float64]] | None = None
 
     def put(self, records: Iterable[LineItemRecord]) -> None:
@@ -129,6 +131,7 @@ class InventoryCompiler:
         """A snapshot of all line items taken in so far; deterministic for the same line items."""
         items = sorted(self._records.values(), key=lambda record: record.number)
         words = self._vocabulary
+        self._ads.forget_all_but(set(self._records))
         pairs = [(row, creative) for row, record in enumerate(items) for creative in record.creatives]
 
         product_ids = sorted({creative.product_id for _, creative in pairs if creative.product_id})
@@ -201,7 +204,7 @@ class InventoryCompiler:
             zones=tuple(zones),
             items=items,
             item_rows={record.line_item_id: row for row, record in enumerate(items)},
-            ads=[ad_facts(items[row], creative) for row, creative in pairs],
+            ads=[ad for item in items for ad in self._ads.of(item)],
             ad_creative_number=np.array([creative.number for _, creative in pairs], dtype=np.uint32),
             product_ids=product_ids,
             product_rows=product_rows,
@@ -264,7 +267,7 @@ def _least_money(bids: NDArray[np.int64], pricing: NDArray[np.uint8], rate: NDAr
 
 def shape_of(creative: CreativeRecord) -> tuple[int, int, int]:
     """(format, width, height) under which a creative is found."""
-    return creative.format, creative.width, creative.height
+    return shape_of_format(creative.format, creative.width, creative.height)
 
 
 def _hours(hours_of_week: tuple[int, ...]) -> tuple[int, int, int]:

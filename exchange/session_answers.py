@@ -1,11 +1,13 @@
 """Step 2: has this session asked exactly this before? Then it gets the same answer, and nothing is decided again.
 
-An answer is kept only while it holds: until its time is over, or until a line item in it changes.
+An answer is kept only while it holds: until its time is over, or until a line item in it changes. Prices and stock are
+looked at anew each time.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import msgspec
 from msgspec.structs import replace
@@ -35,10 +37,20 @@ class Kept(msgspec.Struct, gc=False):
 
 
 class SessionAnswers:
-    """Answers by session and parameters, in this process; the oldest leave when `limit` is reached."""
+    """Answers by session and parameters, in this process; the oldest leave when `limit` is reached.
 
-    def __init__(self, *, ttl_ms: int = 30_000, limit: int = 100_000) -> None:
+    `refreshed` brings a kept answer up to date for the page view that asks again, or says None when it holds no more.
+    """
+
+    def __init__(
+        self,
+        *,
+        ttl_ms: int = 30_000,
+        limit: int = 100_000,
+        refreshed: Callable[[Answer, PageView], Answer | None] = lambda answer, _: answer,
+    ) -> None:
         self._ttl_ms = ttl_ms
+        self._refreshed = refreshed
         self._limit = limit
         # By hash of the parameters, which costs some microseconds and is taken once.
         self._kept: OrderedDict[int, Kept] = OrderedDict()
@@ -62,8 +74,12 @@ class SessionAnswers:
         ):
             del self._kept[key]
             return None, asked
+        answer = self._refreshed(kept.answer, view)
+        if answer is None:
+            del self._kept[key]
+            return None, asked
         self.recalled += 1
-        return replace(kept.answer, request_id=view.request_id, kept=True), asked
+        return replace(answer, request_id=view.request_id, kept=True), asked
 
     def keep(self, asked: Asked | None, answer: Answer, snapshot: Snapshot, now_ms: int) -> None:
         """Remember an answer that sold something to what `recall` said was asked; an empty one is asked for again."""

@@ -13,6 +13,8 @@ from common.clock import SteppedClock
 from exchange.answer import Answer
 from exchange.auction import Auction
 from exchange.bidding import OutsideBid, OutsideBidder
+from exchange.creatives.composer import Composer
+from exchange.creatives.templates import plain_urls
 from exchange.holds import WonBatch
 from exchange.inventory import InventoryCompiler, Snapshot
 from exchange.ports import CreativeRecord, LineItemRecord, PageColumns
@@ -21,8 +23,10 @@ from exchange.request import Format, PageView, Placement, PriceRule, PricingMode
 from exchange.session_answers import SessionAnswers
 from streams.auction_block import AuctionColumns
 from streams.ports import Profile
+from streams.product import Product
 
 ALL_PERMISSIONS = 15
+PUBLIC_URL = "https://ads.example"
 BANNER = (int(Format.BANNER), 300, 250)
 LISTING = (int(Format.PRODUCT_LISTING), 0, 0)
 
@@ -76,6 +80,17 @@ def an_outside_bid(auction_id: str, **changes: Any) -> OutsideBid:
         "height": 250, "markup": "<b>hello</b>", "category": "", "product_id": "",
     }  # fmt: skip
     return OutsideBid(auction_id=auction_id, **{**facts, **changes})
+
+
+def a_product(number: int = 1, **changes: Any) -> Product:
+    """A chair at 49.90 EUR, in stock."""
+    facts: dict[str, Any] = {
+        "product_id": f"product-{number}", "tenant_id": "shop", "name": "Oak chair", "brand": "Chairs of Dhaka",
+        "category": "furniture", "price_micros": 49_900_000, "currency": "EUR",
+        "image_url": "https://shop.example/chair.png", "landing_url": "https://shop.example/chair", "in_stock": True,
+        "attributes": {},
+    }  # fmt: skip
+    return Product(**{**facts, **changes})
 
 
 class FlatRanker:
@@ -175,6 +190,7 @@ class Market:
         in_stock: Callable[[str], bool] = lambda _: True,
         publish: Callable[[AuctionColumns], None] | None = None,
         session_answer_ttl_ms: int = 30_000,
+        product: Callable[[str], Product | None] = lambda _: None,
     ) -> None:
         self.clock = SteppedClock()
         self.purse = Purse()
@@ -185,6 +201,7 @@ class Market:
             in_stock=in_stock,
             engagement_value_micros=engagement_value_micros,
         )
+        composer = Composer(urls=plain_urls(PUBLIC_URL), product=product)
         self.tally = Tally()
         self.published: list[AuctionColumns] = []
         self.held: list[WonBatch] = []
@@ -198,7 +215,8 @@ class Market:
             outside=outside,
             ranker=self.ranker,
             money=self.purse,
-            answers=SessionAnswers(ttl_ms=session_answer_ttl_ms),
+            answers=SessionAnswers(ttl_ms=session_answer_ttl_ms, refreshed=composer.refreshed),
+            composer=composer,
             publish=publish or self.published.append,
             hold=self.held.append,
             observer=self.tally,
