@@ -304,6 +304,8 @@ class AnswerWriter:
             height=facts.height,
             pricing_model=facts.pricing_model,  # type: ignore[arg-type]
             currency=self._currency,
+            mtype=facts.mtype,
+            duration_s=facts.duration_s,
         )
         if len(self._templates) >= _TEMPLATES:
             self._templates.clear()

@@ -31,6 +31,7 @@ class _FormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Format.ValueTy
     FORMAT_BANNER: _Format.ValueType  # 1
     FORMAT_PRODUCT_LISTING: _Format.ValueType  # 2
     FORMAT_VIDEO: _Format.ValueType  # 3
+    FORMAT_NATIVE: _Format.ValueType  # 4
 
 class Format(_Format, metaclass=_FormatEnumTypeWrapper): ...
 
@@ -38,6 +39,7 @@ FORMAT_UNSPECIFIED: Format.ValueType  # 0
 FORMAT_BANNER: Format.ValueType  # 1
 FORMAT_PRODUCT_LISTING: Format.ValueType  # 2
 FORMAT_VIDEO: Format.ValueType  # 3
+FORMAT_NATIVE: Format.ValueType  # 4
 Global___Format: _TypeAlias = Format  # noqa: Y015
 
 class _PriceRule:
@@ -259,6 +261,8 @@ class Ad(_message.Message):
     PRICING_MODEL_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
     BIDDER_FIELD_NUMBER: _builtins.int
+    MTYPE_FIELD_NUMBER: _builtins.int
+    DURATION_S_FIELD_NUMBER: _builtins.int
     impression_id: _builtins.str
     """Names this ad in notices."""
     line_item_id: _builtins.str
@@ -270,13 +274,17 @@ class Ad(_message.Message):
     width: _builtins.int
     height: _builtins.int
     markup: _builtins.str
-    """HTML for a banner, JSON for a product listing, VAST for video."""
+    """HTML for a banner, JSON for a product listing and a native ad (OpenRTB Native 1.2), VAST for video."""
     price_micros: _builtins.int
     """What the advertiser pays per unit of `pricing_model`, never above its bid."""
     pricing_model: Global___PricingModel.ValueType
     currency: _builtins.str
     bidder: _builtins.str
     """Which bidder brought it."""
+    mtype: _builtins.int
+    """OpenRTB 2.6 §4.2.3: 1 banner, 2 video, 4 native; a product listing is 4."""
+    duration_s: _builtins.int
+    """Of a video, in seconds."""
     def __init__(
         self,
         *,
@@ -294,10 +302,12 @@ class Ad(_message.Message):
         pricing_model: Global___PricingModel.ValueType = ...,
         currency: _builtins.str = ...,
         bidder: _builtins.str = ...,
+        mtype: _builtins.int = ...,
+        duration_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "advertiser_id", b"advertiser_id", "bidder", b"bidder", "creative_id", b"creative_id", "currency", b"currency", "format", b"format", "height", b"height", "impression_id", b"impression_id", "line_item_id", b"line_item_id", "markup", b"markup", "price_micros", b"price_micros", "pricing_model", b"pricing_model", "product_id", b"product_id", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "advertiser_id", b"advertiser_id", "bidder", b"bidder", "creative_id", b"creative_id", "currency", b"currency", "duration_s", b"duration_s", "format", b"format", "height", b"height", "impression_id", b"impression_id", "line_item_id", b"line_item_id", "markup", b"markup", "mtype", b"mtype", "price_micros", b"price_micros", "pricing_model", b"pricing_model", "product_id", b"product_id", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

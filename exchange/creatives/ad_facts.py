@@ -1,4 +1,4 @@
-"""What is known of an ad before any auction? Who pays, what is shown, and where the markup can be made beforehand, that."""
+"""What is known of an ad before any auction? Who pays, what is shown, and its markup if that can be made so early."""
 
 from __future__ import annotations
 

@@ -20,24 +20,23 @@ from exchange.creatives.templates import (
 )
 from exchange.ports import CreativeRecord
 
-VERSION = "4.2"
-# AdCOM, List: Creative Subtypes - Audio/Video: what a placement must take for this markup (VAST 4.2 InLine).
+# AdCOM 1.0, List: Creative Subtypes - Audio/Video, of InLine documents; a creative has 4.2 unless it says otherwise.
+VERSIONS = {7: "4.0", 11: "4.1", 13: "4.2"}
 PROTOCOL = 13
 # After so many seconds a video that may be skipped can be.
 SKIP_AFTER_S = 5
 _TOLD = ("loaded", "start", "firstQuartile", "midpoint", "thirdQuartile", "complete")
-_HEAD = f'<?xml version="1.0" encoding="UTF-8"?><VAST version="{VERSION}" xmlns="http://www.iab.com/VAST">'
 _TAIL = "</VAST>"
 
 
 def markup(shown: Shown) -> Template:
     """The whole VAST document of one video."""
-    return template(f"{_HEAD}{ad_of(shown)}{_TAIL}", ampersand=False)
+    return template(f"{_head(shown.creative.protocol)}{ad_of(shown)}{_TAIL}", ampersand=False)
 
 
-def document(ads: Sequence[str]) -> str:
+def document(ads: Sequence[str], protocol: int = PROTOCOL) -> str:
     """A VAST document of filled ads, which may be none."""
-    return _HEAD + "".join(ads) + _TAIL
+    return _head(protocol) + "".join(ads) + _TAIL
 
 
 def ad_of(shown: Shown) -> str:
@@ -48,17 +47,20 @@ def ad_of(shown: Shown) -> str:
     if creative.skippable and creative.duration_s > SKIP_AFTER_S:
         skippable = f' skipoffset="{clock_time(SKIP_AFTER_S)}"'
         tracking += f'<Tracking event="skip">{_cdata(event_macro("skip"))}</Tracking>'
+    # VAST 4.0 names the ad's id in an attribute too, and does not know an id of the serving.
+    first = creative.protocol == 7
+    registered = f' idValue="{xml(creative.creative_id)}"' if first else ""
+    serving = "" if first else f"<AdServingId>{IMPRESSION_MACRO}</AdServingId>"
     description = f"<Description>{xml(creative.body)}</Description>" if creative.body else ""
     return (
         f'<Ad id="{IMPRESSION_MACRO}"><InLine><AdSystem version="1">haat</AdSystem>'
         f"<Error>{_cdata(ERROR_URL_MACRO)}</Error>"
         f"<Impression>{_cdata(IMPRESSION_URL_MACRO)}</Impression>"
-        f"<AdServingId>{IMPRESSION_MACRO}</AdServingId>"
-        f"<AdTitle>{xml(creative.title)}</AdTitle>{description}"
+        f"{serving}<AdTitle>{xml(creative.title)}</AdTitle>{description}"
         f"<Advertiser>{xml(shown.advertiser_domain)}</Advertiser>"
         f"<ViewableImpression><Viewable>{_cdata(event_macro('viewable'))}</Viewable></ViewableImpression>"
         f'<Creatives><Creative id="{xml(creative.creative_id)}">'
-        f'<UniversalAdId idRegistry="haat">{xml(creative.creative_id)}</UniversalAdId>'
+        f'<UniversalAdId idRegistry="haat"{registered}>{xml(creative.creative_id)}</UniversalAdId>'
         f"<Linear{skippable}><TrackingEvents>{tracking}</TrackingEvents>"
         f"<Duration>{clock_time(creative.duration_s)}</Duration><MediaFiles>{_media_files(creative)}</MediaFiles>"
         f"<VideoClicks><ClickThrough>{_cdata(CLICK_URL_MACRO)}</ClickThrough></VideoClicks>"
@@ -86,6 +88,11 @@ def clock_time(seconds: int) -> str:
 def mimes_of(creative: CreativeRecord) -> tuple[str, ...]:
     """The types of media files that the creative brings, the main one first."""
     return tuple(dict.fromkeys((creative.mime, *(file.mime for file in creative.media_files))))
+
+
+def _head(protocol: int) -> str:
+    version = VERSIONS.get(protocol, VERSIONS[PROTOCOL])
+    return f'<?xml version="1.0" encoding="UTF-8"?><VAST version="{version}" xmlns="http://www.iab.com/VAST">'
 
 
 def _media_files(creative: CreativeRecord) -> str:
