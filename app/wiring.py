@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 
 from accounts.keys import CachedApiKeys
 from accounts.tenants import Accounts
+from app import vast_pages
 from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tell_outbox
 from app.metrics import AuctionMetrics
 from app.settings import Settings
@@ -37,6 +38,7 @@ from exchange.budgets import BudgetBook
 from exchange.campaigns import Campaigns
 from exchange.campaigns_server import CampaignServer
 from exchange.creatives.composer import Composer
+from exchange.creatives.markup_store import MarkupStore
 from exchange.creatives.templates import plain_urls
 from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
@@ -192,7 +194,10 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         )
         for bidder in settings.outside_bidders
     ]
-    composer = Composer(urls=plain_urls(settings.public_url or settings.http_url), product=catalogue.get)
+    videos = MarkupStore(clock)
+    composer = Composer(
+        urls=plain_urls(settings.public_url or settings.http_url), product=catalogue.get, keep_video=videos.keep
+    )
     auction = Auction(
         clock=clock,
         inventory=lambda: follower.snapshot,
@@ -278,7 +283,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         serving=ranker.serving if isinstance(ranker, ClickRanker) else "prior",
         model_version=ranker.version,
         ranker_sentence=sentence,
-        routes=[],
+        routes=[*vast_pages.routes(videos)],
         close=close,
     )
 

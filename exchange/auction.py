@@ -19,6 +19,7 @@ from exchange.clearing import clear
 from exchange.click_chances import click_chances
 from exchange.compose import compose, sold
 from exchange.creatives.composer import Composer
+from exchange.creatives.fitting import refuse_unfit
 from exchange.eligibility import eligible
 from exchange.holds import WonBatch
 from exchange.inventory import CONVERSION_PRIOR, Snapshot
@@ -131,6 +132,7 @@ class Auction:
         )
         chances = click_chances(self._ranker, snapshot, inside, pages, views, visitors)
         rows = bid_rows(snapshot, inside, offered, chances, outside, page_of_placement, len(views))
+        refuse_unfit(rows, views, snapshot, self._composer)  # 6, what only a moment or a break of videos can tell
         winners = clear(  # 7
             rows.bids,
             rows.page_start,

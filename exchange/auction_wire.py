@@ -275,6 +275,10 @@ class AnswerWriter:
     def message(self, answer: Answer) -> pb.Answer:
         """The answer as its message."""
         message = pb.Answer(auction_id=answer.auction_id, request_id=answer.request_id, kept=answer.kept)
+        for pod in answer.pods:
+            message.pods.add(
+                pod_id=pod.pod_id, placement_ids=pod.placement_ids, duration_s=pod.duration_s, markup=pod.markup
+            )
         add = message.placements.add
         for placement in answer.placements:
             ad = placement.ad

@@ -59,6 +59,9 @@ class OutsideBid(msgspec.Struct, frozen=True):
     markup: str
     category: str = ""
     product_id: str = ""
+    # OpenRTB 2.6 §4.2.3: of which type the markup is, 0 unsaid; how long a video runs, 0 unsaid.
+    mtype: int = 0
+    duration_s: int = 0
 
 
 class OutsideAnswer(msgspec.Struct, frozen=True):

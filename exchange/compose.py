@@ -11,6 +11,7 @@ from common.consent import Permission
 from exchange.answer import Ad, Answer, PlacementAnswer
 from exchange.creatives import outside_facts
 from exchange.creatives.composer import Composer
+from exchange.creatives.pods import pods_of
 from exchange.holds import WonBatch
 from exchange.record import Held
 
@@ -39,9 +40,12 @@ def compose(
     answers = []
     at = 0
     for view, auction_id in zip(held.views, auction_ids, strict=True):
-        placements = []
+        placements: list[PlacementAnswer] = []
+        in_pods = False
         for index, placement in enumerate(view.placements):
             ad = None
+            if placement.video is not None and placement.video.pod_id:
+                in_pods = True
             if winner[at] >= 0:
                 impression_id = impression_id_of(auction_id, index)
                 row = ad_of[at]
@@ -50,7 +54,10 @@ def compose(
                 ad = Ad(impression_id, facts, markup, price_of[at], bidders[bidder_of[at]])
             placements.append(PlacementAnswer(placement.placement_id, ad, reasons[at]))
             at += 1
-        answers.append(Answer(auction_id, view.request_id, tuple(placements)))
+        pods = pods_of(view.placements, placements) if in_pods else ()
+        for number, pod in enumerate(pods):
+            composer.keep_video(f"{auction_id}.pod{number}", pod.markup)
+        answers.append(Answer(auction_id, view.request_id, tuple(placements), pods=pods))
     return answers
 
 

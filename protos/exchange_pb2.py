@@ -26,19 +26,19 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from protos import common_pb2 as protos_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15protos/exchange.proto\x12\x10haat.exchange.v1\x1a\x17google/rpc/status.proto\x1a\x13protos/common.proto\"%\n\x04Size\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\"\xd4\x01\n\tPlacement\x12\x14\n\x0cplacement_id\x18\x01 \x01(\t\x12)\n\x07\x66ormats\x18\x02 \x03(\x0e\x32\x18.haat.exchange.v1.Format\x12%\n\x05sizes\x18\x03 \x03(\x0b\x32\x16.haat.exchange.v1.Size\x12\x14\n\x0c\x66loor_micros\x18\x04 \x01(\x03\x12\x1a\n\x12\x62locked_categories\x18\x05 \x03(\t\x12\x1b\n\x13\x62locked_advertisers\x18\x06 \x03(\t\x12\x10\n\x08position\x18\x07 \x01(\r\"\xed\x02\n\x08PageView\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\x07visitor\x18\x02 \x01(\x0b\x32\x17.haat.common.v1.Visitor\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12(\n\x07\x63onsent\x18\x04 \x01(\x0b\x32\x17.haat.common.v1.Consent\x12\"\n\x04page\x18\x05 \x01(\x0b\x32\x14.haat.common.v1.Page\x12&\n\x06\x64\x65vice\x18\x06 \x01(\x0b\x32\x16.haat.common.v1.Device\x12/\n\nplacements\x18\x07 \x03(\x0b\x32\x1b.haat.exchange.v1.Placement\x12\x10\n\x08\x63urrency\x18\x08 \x01(\t\x12/\n\nprice_rule\x18\t \x01(\x0e\x32\x1b.haat.exchange.v1.PriceRule\x12\x0f\n\x07tmax_ms\x18\n \x01(\r\x12\x14\n\x0cviewed_at_ms\x18\x0b \x01(\x03\"Q\n\rPageViewBatch\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x04\x12.\n\npage_views\x18\x02 \x03(\x0b\x32\x1a.haat.exchange.v1.PageView\"\xf9\x02\n\x02\x41\x64\x12\x15\n\rimpression_id\x18\x01 \x01(\t\x12\x14\n\x0cline_item_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63reative_id\x18\x03 \x01(\t\x12\x15\n\radvertiser_id\x18\x04 \x01(\t\x12\x19\n\x11\x61\x64vertiser_domain\x18\x05 \x01(\t\x12\x12\n\nproduct_id\x18\x06 \x01(\t\x12(\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x18.haat.exchange.v1.Format\x12\r\n\x05width\x18\x08 \x01(\r\x12\x0e\n\x06height\x18\t \x01(\r\x12\x0e\n\x06markup\x18\n \x01(\t\x12\x14\n\x0cprice_micros\x18\x0b \x01(\x03\x12\x35\n\rpricing_model\x18\x0c \x01(\x0e\x32\x1e.haat.exchange.v1.PricingModel\x12\x10\n\x08\x63urrency\x18\r \x01(\t\x12\x0e\n\x06\x62idder\x18\x0e \x01(\t\x12\x0e\n\x05mtype\x18\x84\x02 \x01(\r\x12\x13\n\nduration_s\x18\x85\x02 \x01(\r\"_\n\x0fPlacementAnswer\x12\x14\n\x0cplacement_id\x18\x01 \x01(\t\x12 \n\x02\x61\x64\x18\x02 \x01(\x0b\x32\x14.haat.exchange.v1.Ad\x12\x14\n\x0cno_ad_reason\x18\x03 \x01(\r\"u\n\x06\x41nswer\x12\x12\n\nauction_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x35\n\nplacements\x18\x03 \x03(\x0b\x32!.haat.exchange.v1.PlacementAnswer\x12\x0c\n\x04kept\x18\x04 \x01(\x08\"j\n\rAuctionResult\x12*\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x18.haat.exchange.v1.AnswerH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"t\n\x0b\x41nswerBatch\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x04\x12\x30\n\x07results\x18\x02 \x03(\x0b\x32\x1f.haat.exchange.v1.AuctionResult\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\"\xb6\x01\n\x06Notice\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.haat.exchange.v1.Notice.Kind\x12\x15\n\rimpression_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\"V\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fKIND_IMPRESSION\x10\x01\x12\x0e\n\nKIND_CLICK\x10\x02\x12\x13\n\x0fKIND_CONVERSION\x10\x03\"8\n\x0bNoticeBatch\x12)\n\x07notices\x18\x01 \x03(\x0b\x32\x18.haat.exchange.v1.Notice\"\x89\x02\n\rNoticeOutcome\x12\x38\n\x07verdict\x18\x01 \x01(\x0e\x32\'.haat.exchange.v1.NoticeOutcome.Verdict\x12\x15\n\rbilled_micros\x18\x02 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\"\x94\x01\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x14\n\x10VERDICT_ACCEPTED\x10\x01\x12\x15\n\x11VERDICT_DUPLICATE\x10\x02\x12\x13\n\x0fVERDICT_UNKNOWN\x10\x03\x12\x13\n\x0fVERDICT_EXPIRED\x10\x04\x12\x19\n\x15VERDICT_BEYOND_BUDGET\x10\x05\"C\n\x0eNoticeOutcomes\x12\x31\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1f.haat.exchange.v1.NoticeOutcome*t\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x11\n\rFORMAT_BANNER\x10\x01\x12\x1a\n\x16\x46ORMAT_PRODUCT_LISTING\x10\x02\x12\x10\n\x0c\x46ORMAT_VIDEO\x10\x03\x12\x11\n\rFORMAT_NATIVE\x10\x04*`\n\tPriceRule\x12\x1a\n\x16PRICE_RULE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PRICE_RULE_FIRST_PRICE\x10\x01\x12\x1b\n\x17PRICE_RULE_SECOND_PRICE\x10\x02*r\n\x0cPricingModel\x12\x1d\n\x19PRICING_MODEL_UNSPECIFIED\x10\x00\x12\x15\n\x11PRICING_MODEL_CPM\x10\x01\x12\x15\n\x11PRICING_MODEL_CPC\x10\x02\x12\x15\n\x11PRICING_MODEL_CPA\x10\x03\x32\xcd\x02\n\x0e\x41uctionService\x12\x43\n\x0bHoldAuction\x12\x1a.haat.exchange.v1.PageView\x1a\x18.haat.exchange.v1.Answer\x12N\n\x0cHoldAuctions\x12\x1f.haat.exchange.v1.PageViewBatch\x1a\x1d.haat.exchange.v1.AnswerBatch\x12T\n\x0eStreamAuctions\x12\x1f.haat.exchange.v1.PageViewBatch\x1a\x1d.haat.exchange.v1.AnswerBatch(\x01\x30\x01\x12P\n\rReportNotices\x12\x1d.haat.exchange.v1.NoticeBatch\x1a .haat.exchange.v1.NoticeOutcomesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15protos/exchange.proto\x12\x10haat.exchange.v1\x1a\x17google/rpc/status.proto\x1a\x13protos/common.proto\"%\n\x04Size\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\"\xd4\x01\n\tPlacement\x12\x14\n\x0cplacement_id\x18\x01 \x01(\t\x12)\n\x07\x66ormats\x18\x02 \x03(\x0e\x32\x18.haat.exchange.v1.Format\x12%\n\x05sizes\x18\x03 \x03(\x0b\x32\x16.haat.exchange.v1.Size\x12\x14\n\x0c\x66loor_micros\x18\x04 \x01(\x03\x12\x1a\n\x12\x62locked_categories\x18\x05 \x03(\t\x12\x1b\n\x13\x62locked_advertisers\x18\x06 \x03(\t\x12\x10\n\x08position\x18\x07 \x01(\r\"\xed\x02\n\x08PageView\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\x07visitor\x18\x02 \x01(\x0b\x32\x17.haat.common.v1.Visitor\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12(\n\x07\x63onsent\x18\x04 \x01(\x0b\x32\x17.haat.common.v1.Consent\x12\"\n\x04page\x18\x05 \x01(\x0b\x32\x14.haat.common.v1.Page\x12&\n\x06\x64\x65vice\x18\x06 \x01(\x0b\x32\x16.haat.common.v1.Device\x12/\n\nplacements\x18\x07 \x03(\x0b\x32\x1b.haat.exchange.v1.Placement\x12\x10\n\x08\x63urrency\x18\x08 \x01(\t\x12/\n\nprice_rule\x18\t \x01(\x0e\x32\x1b.haat.exchange.v1.PriceRule\x12\x0f\n\x07tmax_ms\x18\n \x01(\r\x12\x14\n\x0cviewed_at_ms\x18\x0b \x01(\x03\"Q\n\rPageViewBatch\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x04\x12.\n\npage_views\x18\x02 \x03(\x0b\x32\x1a.haat.exchange.v1.PageView\"\xf9\x02\n\x02\x41\x64\x12\x15\n\rimpression_id\x18\x01 \x01(\t\x12\x14\n\x0cline_item_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63reative_id\x18\x03 \x01(\t\x12\x15\n\radvertiser_id\x18\x04 \x01(\t\x12\x19\n\x11\x61\x64vertiser_domain\x18\x05 \x01(\t\x12\x12\n\nproduct_id\x18\x06 \x01(\t\x12(\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x18.haat.exchange.v1.Format\x12\r\n\x05width\x18\x08 \x01(\r\x12\x0e\n\x06height\x18\t \x01(\r\x12\x0e\n\x06markup\x18\n \x01(\t\x12\x14\n\x0cprice_micros\x18\x0b \x01(\x03\x12\x35\n\rpricing_model\x18\x0c \x01(\x0e\x32\x1e.haat.exchange.v1.PricingModel\x12\x10\n\x08\x63urrency\x18\r \x01(\t\x12\x0e\n\x06\x62idder\x18\x0e \x01(\t\x12\x0e\n\x05mtype\x18\x84\x02 \x01(\r\x12\x13\n\nduration_s\x18\x85\x02 \x01(\r\"_\n\x0fPlacementAnswer\x12\x14\n\x0cplacement_id\x18\x01 \x01(\t\x12 \n\x02\x61\x64\x18\x02 \x01(\x0b\x32\x14.haat.exchange.v1.Ad\x12\x14\n\x0cno_ad_reason\x18\x03 \x01(\r\"\x9b\x01\n\x06\x41nswer\x12\x12\n\nauction_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x35\n\nplacements\x18\x03 \x03(\x0b\x32!.haat.exchange.v1.PlacementAnswer\x12\x0c\n\x04kept\x18\x04 \x01(\x08\x12$\n\x04pods\x18\x84\x02 \x03(\x0b\x32\x15.haat.exchange.v1.Pod\"P\n\x03Pod\x12\x0e\n\x06pod_id\x18\x01 \x01(\t\x12\x15\n\rplacement_ids\x18\x02 \x03(\t\x12\x12\n\nduration_s\x18\x03 \x01(\r\x12\x0e\n\x06markup\x18\x04 \x01(\t\"j\n\rAuctionResult\x12*\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x18.haat.exchange.v1.AnswerH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"t\n\x0b\x41nswerBatch\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x04\x12\x30\n\x07results\x18\x02 \x03(\x0b\x32\x1f.haat.exchange.v1.AuctionResult\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\"\xb6\x01\n\x06Notice\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.haat.exchange.v1.Notice.Kind\x12\x15\n\rimpression_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\"V\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fKIND_IMPRESSION\x10\x01\x12\x0e\n\nKIND_CLICK\x10\x02\x12\x13\n\x0fKIND_CONVERSION\x10\x03\"8\n\x0bNoticeBatch\x12)\n\x07notices\x18\x01 \x03(\x0b\x32\x18.haat.exchange.v1.Notice\"\x89\x02\n\rNoticeOutcome\x12\x38\n\x07verdict\x18\x01 \x01(\x0e\x32\'.haat.exchange.v1.NoticeOutcome.Verdict\x12\x15\n\rbilled_micros\x18\x02 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\"\x94\x01\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x14\n\x10VERDICT_ACCEPTED\x10\x01\x12\x15\n\x11VERDICT_DUPLICATE\x10\x02\x12\x13\n\x0fVERDICT_UNKNOWN\x10\x03\x12\x13\n\x0fVERDICT_EXPIRED\x10\x04\x12\x19\n\x15VERDICT_BEYOND_BUDGET\x10\x05\"C\n\x0eNoticeOutcomes\x12\x31\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1f.haat.exchange.v1.NoticeOutcome*t\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x11\n\rFORMAT_BANNER\x10\x01\x12\x1a\n\x16\x46ORMAT_PRODUCT_LISTING\x10\x02\x12\x10\n\x0c\x46ORMAT_VIDEO\x10\x03\x12\x11\n\rFORMAT_NATIVE\x10\x04*`\n\tPriceRule\x12\x1a\n\x16PRICE_RULE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PRICE_RULE_FIRST_PRICE\x10\x01\x12\x1b\n\x17PRICE_RULE_SECOND_PRICE\x10\x02*r\n\x0cPricingModel\x12\x1d\n\x19PRICING_MODEL_UNSPECIFIED\x10\x00\x12\x15\n\x11PRICING_MODEL_CPM\x10\x01\x12\x15\n\x11PRICING_MODEL_CPC\x10\x02\x12\x15\n\x11PRICING_MODEL_CPA\x10\x03\x32\xcd\x02\n\x0e\x41uctionService\x12\x43\n\x0bHoldAuction\x12\x1a.haat.exchange.v1.PageView\x1a\x18.haat.exchange.v1.Answer\x12N\n\x0cHoldAuctions\x12\x1f.haat.exchange.v1.PageViewBatch\x1a\x1d.haat.exchange.v1.AnswerBatch\x12T\n\x0eStreamAuctions\x12\x1f.haat.exchange.v1.PageViewBatch\x1a\x1d.haat.exchange.v1.AnswerBatch(\x01\x30\x01\x12P\n\rReportNotices\x12\x1d.haat.exchange.v1.NoticeBatch\x1a .haat.exchange.v1.NoticeOutcomesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.exchange_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FORMAT']._serialized_start=2196
-  _globals['_FORMAT']._serialized_end=2312
-  _globals['_PRICERULE']._serialized_start=2314
-  _globals['_PRICERULE']._serialized_end=2410
-  _globals['_PRICINGMODEL']._serialized_start=2412
-  _globals['_PRICINGMODEL']._serialized_end=2526
+  _globals['_FORMAT']._serialized_start=2317
+  _globals['_FORMAT']._serialized_end=2433
+  _globals['_PRICERULE']._serialized_start=2435
+  _globals['_PRICERULE']._serialized_end=2531
+  _globals['_PRICINGMODEL']._serialized_start=2533
+  _globals['_PRICINGMODEL']._serialized_end=2647
   _globals['_SIZE']._serialized_start=89
   _globals['_SIZE']._serialized_end=126
   _globals['_PLACEMENT']._serialized_start=129
@@ -51,24 +51,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AD']._serialized_end=1172
   _globals['_PLACEMENTANSWER']._serialized_start=1174
   _globals['_PLACEMENTANSWER']._serialized_end=1269
-  _globals['_ANSWER']._serialized_start=1271
-  _globals['_ANSWER']._serialized_end=1388
-  _globals['_AUCTIONRESULT']._serialized_start=1390
-  _globals['_AUCTIONRESULT']._serialized_end=1496
-  _globals['_ANSWERBATCH']._serialized_start=1498
-  _globals['_ANSWERBATCH']._serialized_end=1614
-  _globals['_NOTICE']._serialized_start=1617
-  _globals['_NOTICE']._serialized_end=1799
-  _globals['_NOTICE_KIND']._serialized_start=1713
-  _globals['_NOTICE_KIND']._serialized_end=1799
-  _globals['_NOTICEBATCH']._serialized_start=1801
-  _globals['_NOTICEBATCH']._serialized_end=1857
-  _globals['_NOTICEOUTCOME']._serialized_start=1860
-  _globals['_NOTICEOUTCOME']._serialized_end=2125
-  _globals['_NOTICEOUTCOME_VERDICT']._serialized_start=1977
-  _globals['_NOTICEOUTCOME_VERDICT']._serialized_end=2125
-  _globals['_NOTICEOUTCOMES']._serialized_start=2127
-  _globals['_NOTICEOUTCOMES']._serialized_end=2194
-  _globals['_AUCTIONSERVICE']._serialized_start=2529
-  _globals['_AUCTIONSERVICE']._serialized_end=2862
+  _globals['_ANSWER']._serialized_start=1272
+  _globals['_ANSWER']._serialized_end=1427
+  _globals['_POD']._serialized_start=1429
+  _globals['_POD']._serialized_end=1509
+  _globals['_AUCTIONRESULT']._serialized_start=1511
+  _globals['_AUCTIONRESULT']._serialized_end=1617
+  _globals['_ANSWERBATCH']._serialized_start=1619
+  _globals['_ANSWERBATCH']._serialized_end=1735
+  _globals['_NOTICE']._serialized_start=1738
+  _globals['_NOTICE']._serialized_end=1920
+  _globals['_NOTICE_KIND']._serialized_start=1834
+  _globals['_NOTICE_KIND']._serialized_end=1920
+  _globals['_NOTICEBATCH']._serialized_start=1922
+  _globals['_NOTICEBATCH']._serialized_end=1978
+  _globals['_NOTICEOUTCOME']._serialized_start=1981
+  _globals['_NOTICEOUTCOME']._serialized_end=2246
+  _globals['_NOTICEOUTCOME_VERDICT']._serialized_start=2098
+  _globals['_NOTICEOUTCOME_VERDICT']._serialized_end=2246
+  _globals['_NOTICEOUTCOMES']._serialized_start=2248
+  _globals['_NOTICEOUTCOMES']._serialized_end=2315
+  _globals['_AUCTIONSERVICE']._serialized_start=2650
+  _globals['_AUCTIONSERVICE']._serialized_end=2983
 # @@protoc_insertion_point(module_scope)

@@ -350,12 +350,17 @@ class Answer(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PLACEMENTS_FIELD_NUMBER: _builtins.int
     KEPT_FIELD_NUMBER: _builtins.int
+    PODS_FIELD_NUMBER: _builtins.int
     auction_id: _builtins.str
     request_id: _builtins.str
     kept: _builtins.bool
     """The same session asked the same thing before and gets the same answer."""
     @_builtins.property
     def placements(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlacementAnswer]: ...
+    @_builtins.property
+    def pods(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pod]:
+        """The video breaks among the placements."""
+
     def __init__(
         self,
         *,
@@ -363,14 +368,46 @@ class Answer(_message.Message):
         request_id: _builtins.str = ...,
         placements: _abc.Iterable[Global___PlacementAnswer] | None = ...,
         kept: _builtins.bool = ...,
+        pods: _abc.Iterable[Global___Pod] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id", b"auction_id", "kept", b"kept", "placements", b"placements", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id", b"auction_id", "kept", b"kept", "placements", b"placements", "pods", b"pods", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Answer: _TypeAlias = Answer  # noqa: Y015
+
+@_typing.final
+class Pod(_message.Message):
+    """The sold slots of one break in the order in which they play, and one VAST document of all their ads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POD_ID_FIELD_NUMBER: _builtins.int
+    PLACEMENT_IDS_FIELD_NUMBER: _builtins.int
+    DURATION_S_FIELD_NUMBER: _builtins.int
+    MARKUP_FIELD_NUMBER: _builtins.int
+    pod_id: _builtins.str
+    duration_s: _builtins.int
+    markup: _builtins.str
+    @_builtins.property
+    def placement_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        pod_id: _builtins.str = ...,
+        placement_ids: _abc.Iterable[_builtins.str] | None = ...,
+        duration_s: _builtins.int = ...,
+        markup: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_s", b"duration_s", "markup", b"markup", "placement_ids", b"placement_ids", "pod_id", b"pod_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pod: _TypeAlias = Pod  # noqa: Y015
 
 @_typing.final
 class AuctionResult(_message.Message):

@@ -6,8 +6,9 @@ import msgspec
 
 from exchange.bidding import OutsideBid
 from exchange.creatives.formats import FORMATS, mtype_of
+from exchange.creatives.outside_markup import outside_template
 from exchange.creatives.shown import Shown
-from exchange.creatives.templates import Template, template
+from exchange.creatives.templates import Template
 from exchange.ports import CreativeRecord, LineItemRecord
 from exchange.request import PricingModel
 
@@ -69,7 +70,8 @@ def outside_facts(bid: OutsideBid) -> AdFacts:
         height=bid.height,
         pricing_model=PricingModel.CPM,
         mtype=mtype_of(bid.format),
-        template=template(bid.markup, ampersand=False),
+        duration_s=bid.duration_s,
+        template=outside_template(bid.format, bid.markup),
     )
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from exchange.answer import Answer
 from exchange.creatives.ad_facts import AdFacts
-from exchange.creatives.formats import FORMATS
+from exchange.creatives.formats import FORMATS, VIDEO_MTYPE
 from exchange.creatives.native import missing
 from exchange.creatives.shown import Shown
 from exchange.creatives.templates import Template, UrlsOf
@@ -24,11 +24,19 @@ _REMEMBERED = 20_000
 
 class Composer:
     """Makes the markup of won ads. `product` answers for a product id from the catalogue, with the same object until
-    the product changes; `urls` gives the addresses of an impression.
+    the product changes; `urls` gives the addresses of an impression. `keep_video` is told a video's impression and
+    document, for players that fetch it.
     """
 
-    def __init__(self, *, urls: UrlsOf, product: Callable[[str], Product | None]) -> None:
+    def __init__(
+        self,
+        *,
+        urls: UrlsOf,
+        product: Callable[[str], Product | None],
+        keep_video: Callable[[str, str], None] = lambda *_: None,
+    ) -> None:
         self._urls = urls
+        self.keep_video = keep_video
         self._product = product
         self._live: dict[tuple[int, NativeTerms | None], tuple[AdFacts, Product | None, Template]] = {}
 
@@ -37,7 +45,10 @@ class Composer:
         template = facts.template
         if template is None:
             template = self._written(facts, native)
-        return template.fill(impression_id, self._urls(impression_id), facts.landing_url)
+        markup = template.fill(impression_id, self._urls(impression_id), facts.landing_url)
+        if facts.mtype == VIDEO_MTYPE:
+            self.keep_video(impression_id, markup)
+        return markup
 
     def refreshed(self, answer: Answer, view: PageView) -> Answer | None:
         """An answer that a session was given before, with its products as they are sold now; None when one of them no

@@ -10,6 +10,8 @@ from exchange.creatives.shown import Shown
 from exchange.creatives.templates import Template
 from exchange.request import Format
 
+VIDEO_MTYPE = 2
+
 
 class FormatRules(NamedTuple):
     """How a format is made. `mtype` is OpenRTB 2.6 §4.2.3's number of it. A `live` one is written for the placement and
@@ -27,7 +29,7 @@ class FormatRules(NamedTuple):
 FORMATS: Mapping[int, FormatRules] = {
     Format.BANNER: FormatRules(1, banner.markup, live=False, sized=True),
     Format.PRODUCT_LISTING: FormatRules(4, listing.markup, live=True, sized=False),
-    Format.VIDEO: FormatRules(2, video.markup, live=False, sized=True),
+    Format.VIDEO: FormatRules(VIDEO_MTYPE, video.markup, live=False, sized=True),
     Format.NATIVE: FormatRules(4, native.markup, live=True, sized=False),
 }
 

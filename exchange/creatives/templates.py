@@ -58,10 +58,12 @@ UrlsOf = Callable[[str], EventUrls]
 
 
 class PlainUrls:
-    """EventUrls without a signature: `<public_url>/e/<event>/<impression_id>`, a click with `?to=<landing page>`."""
+    """EventUrls without a signature: `<before><event>/<impression_id>`, a click with `?to=<landing page>`."""
 
-    def __init__(self, public_url: str, impression_id: str) -> None:
-        self._before = f"{public_url}/e/"
+    __slots__ = ("_before", "_impression_id")
+
+    def __init__(self, before: str, impression_id: str) -> None:
+        self._before = before
         self._impression_id = impression_id
 
     def event(self, name: str) -> str:
@@ -75,9 +77,10 @@ class PlainUrls:
 
 def plain_urls(public_url: str) -> UrlsOf:
     """Unsigned addresses below `public_url`, which has no slash at its end."""
+    before = f"{public_url}/e/"
 
     def urls(impression_id: str) -> EventUrls:
-        return PlainUrls(public_url, impression_id)
+        return PlainUrls(before, impression_id)
 
     return urls
 
@@ -89,44 +92,58 @@ def event_macro(event: str) -> str:
 
 
 class Template(msgspec.Struct, frozen=True, gc=False):
-    """A markup cut at its macros. `gaps` are (index into `parts`, what goes there); with `ampersand` addresses stand
-    in HTML or XML, where their `&` is written `&amp;`.
+    """A markup cut at its macros: `parts` has the text and, at every other place, the name of a macro.
+
+    Where they go: `ids` for the impression's id, `clicks`, `errors`, and `events` with the event's name. With
+    `ampersand` addresses stand in HTML or XML, where their `&` is written `&amp;`.
     """
 
     parts: tuple[str, ...]
-    gaps: tuple[tuple[int, str], ...]
+    ids: tuple[int, ...]
+    events: tuple[tuple[int, str], ...]
+    clicks: tuple[int, ...]
+    errors: tuple[int, ...]
     ampersand: bool
 
     @property
     def text(self) -> str:
-        """The markup with its macros, for people and tests."""
-        named = dict(self.gaps)
-        return "".join(f"${{{named[at]}}}" if at in named else part for at, part in enumerate(self.parts))
+        """The markup with its macros."""
+        return "".join(f"${{{part}}}" if at % 2 else part for at, part in enumerate(self.parts))
 
     def fill(self, impression_id: str, urls: EventUrls, landing_url: str) -> str:
         """The markup of one impression."""
         parts = list(self.parts)
-        for at, macro in self.gaps:
-            if macro == "IMPRESSION_ID":
-                parts[at] = impression_id
-                continue
-            if macro == "HAAT_CLICK_URL":
-                url = urls.click(landing_url)
-            elif macro == "HAAT_IMPRESSION_URL":
-                url = urls.event("impression")
-            elif macro == "HAAT_ERROR_URL":
-                url = urls.event("error")
-                url += ("&" if "?" in url else "?") + "code=[ERRORCODE]"
-            else:
-                url = urls.event(macro[len(_EVENT) :])
-            parts[at] = url.replace("&", "&amp;") if self.ampersand else url
+        for at in self.ids:
+            parts[at] = impression_id
+        event = urls.event
+        for at, name in self.events:
+            parts[at] = event(name)
+        for at in self.clicks:
+            parts[at] = urls.click(landing_url)
+        for at in self.errors:
+            url = event("error")
+            parts[at] = f"{url}{'&' if '?' in url else '?'}code=[ERRORCODE]"
+        if self.ampersand:
+            for at in range(1, len(parts), 2):
+                if "&" in parts[at]:
+                    parts[at] = parts[at].replace("&", "&amp;")
         return "".join(parts)
 
 
 def template(text: str, *, ampersand: bool) -> Template:
     """Cut a markup at its macros; what is not a macro of ours stays as it is."""
     parts = _MACRO.split(text)
-    return Template(tuple(parts), tuple((at, parts[at]) for at in range(1, len(parts), 2)), ampersand)
+    macros = [(at, parts[at]) for at in range(1, len(parts), 2)]
+    events = [(at, macro[len(_EVENT) :]) for at, macro in macros if macro.startswith(_EVENT)]
+    events += [(at, "impression") for at, macro in macros if macro == "HAAT_IMPRESSION_URL"]
+    return Template(
+        parts=tuple(parts),
+        ids=tuple(at for at, macro in macros if macro == "IMPRESSION_ID"),
+        events=tuple(events),
+        clicks=tuple(at for at, macro in macros if macro == "HAAT_CLICK_URL"),
+        errors=tuple(at for at, macro in macros if macro == "HAAT_ERROR_URL"),
+        ampersand=ampersand,
+    )
 
 
 def html(text: str) -> str:

@@ -31,24 +31,25 @@ _TAIL = "</VAST>"
 
 def markup(shown: Shown) -> Template:
     """The whole VAST document of one video."""
-    return template(f"{_head(shown.creative.protocol)}{ad_of(shown)}{_TAIL}", ampersand=False)
+    return template(f"{_head(VERSIONS.get(shown.creative.protocol, VERSIONS[PROTOCOL]))}{ad_of(shown)}{_TAIL}", ampersand=False)
 
 
-def document(ads: Sequence[str], protocol: int = PROTOCOL) -> str:
-    """A VAST document of filled ads, which may be none."""
-    return _head(protocol) + "".join(ads) + _TAIL
+def document(ads: Sequence[str], version: str = VERSIONS[PROTOCOL]) -> str:
+    """A VAST document of `<Ad>` elements, which may be none."""
+    return _head(version) + "".join(ads) + _TAIL
 
 
 def ad_of(shown: Shown) -> str:
     """The `<Ad>` element with its macros; elements stand in the order of VAST 4.2's schema."""
     creative = shown.creative
-    tracking = "".join(f'<Tracking event="{event}">{_cdata(event_macro(event))}</Tracking>' for event in _TOLD)
+    # VAST 4.0 names the ad's id in an attribute too, and knows neither an id of the serving nor that it was loaded.
+    first = creative.protocol == 7
+    told = _TOLD[1:] if first else _TOLD
+    tracking = "".join(f'<Tracking event="{event}">{_cdata(event_macro(event))}</Tracking>' for event in told)
     skippable = ""
     if creative.skippable and creative.duration_s > SKIP_AFTER_S:
         skippable = f' skipoffset="{clock_time(SKIP_AFTER_S)}"'
         tracking += f'<Tracking event="skip">{_cdata(event_macro("skip"))}</Tracking>'
-    # VAST 4.0 names the ad's id in an attribute too, and does not know an id of the serving.
-    first = creative.protocol == 7
     registered = f' idValue="{xml(creative.creative_id)}"' if first else ""
     serving = "" if first else f"<AdServingId>{IMPRESSION_MACRO}</AdServingId>"
     description = f"<Description>{xml(creative.body)}</Description>" if creative.body else ""
@@ -56,15 +57,15 @@ def ad_of(shown: Shown) -> str:
         f'<Ad id="{IMPRESSION_MACRO}"><InLine><AdSystem version="1">haat</AdSystem>'
         f"<Error>{_cdata(ERROR_URL_MACRO)}</Error>"
         f"<Impression>{_cdata(IMPRESSION_URL_MACRO)}</Impression>"
-        f"{serving}<AdTitle>{xml(creative.title)}</AdTitle>{description}"
-        f"<Advertiser>{xml(shown.advertiser_domain)}</Advertiser>"
         f"<ViewableImpression><Viewable>{_cdata(event_macro('viewable'))}</Viewable></ViewableImpression>"
+        f"{serving}<AdTitle>{xml(creative.title)}</AdTitle>"
+        f"<Advertiser>{xml(shown.advertiser_domain)}</Advertiser>"
         f'<Creatives><Creative id="{xml(creative.creative_id)}">'
-        f'<UniversalAdId idRegistry="haat"{registered}>{xml(creative.creative_id)}</UniversalAdId>'
         f"<Linear{skippable}><TrackingEvents>{tracking}</TrackingEvents>"
         f"<Duration>{clock_time(creative.duration_s)}</Duration><MediaFiles>{_media_files(creative)}</MediaFiles>"
         f"<VideoClicks><ClickThrough>{_cdata(CLICK_URL_MACRO)}</ClickThrough></VideoClicks>"
-        "</Linear></Creative></Creatives></InLine></Ad>"
+        f'</Linear><UniversalAdId idRegistry="haat"{registered}>{xml(creative.creative_id)}</UniversalAdId>'
+        f"</Creative></Creatives>{description}</InLine></Ad>"
     )
 
 
@@ -90,8 +91,7 @@ def mimes_of(creative: CreativeRecord) -> tuple[str, ...]:
     return tuple(dict.fromkeys((creative.mime, *(file.mime for file in creative.media_files))))
 
 
-def _head(protocol: int) -> str:
-    version = VERSIONS.get(protocol, VERSIONS[PROTOCOL])
+def _head(version: str) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?><VAST version="{version}" xmlns="http://www.iab.com/VAST">'
 
 
