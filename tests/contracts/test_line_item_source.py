@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -85,7 +86,7 @@ def test_only_what_could_run_is_active(world: CampaignWorld, source: LineItemSou
 
 def test_all_that_is_said_of_a_creative_reaches_the_snapshot(world: CampaignWorld, source: LineItemSource) -> None:
     advertiser = world.an_advertiser()
-    said = {
+    said: dict[str, Any] = {
         "format": 3, "video_url": "https://chairs.example/7.mp4", "duration_s": 15, "mime": "video/webm",
         "protocol": 7, "skippable": True, "attributes": (6, 16), "language": "bn", "app_bundle": "com.chairs",
         "body": "Oak", "call_to_action": "Sit", "icon_url": "https://chairs.example/i.png",

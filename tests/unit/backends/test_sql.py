@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, inspect, text
@@ -33,7 +34,7 @@ def test_a_fresh_store_has_every_table_and_its_version(tmp_path: Path) -> None:
 
 def test_creatives_of_before_native_ads_and_videos_stay_readable(tmp_path: Path) -> None:
     with campaign_world(tmp_path) as world:
-        video = {"format": 3, "video_url": "https://chairs.example/7.mp4", "duration_s": 15}
+        video: dict[str, Any] = {"format": 3, "video_url": "https://chairs.example/7.mp4", "duration_s": 15}
         advertiser = world.an_advertiser()
         before = [world.a_creative(advertiser), world.a_creative(advertiser, **video)]
         with writing(world.engine) as connection:

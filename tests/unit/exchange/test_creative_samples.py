@@ -56,7 +56,7 @@ def _shown(sample: dict[str, Any]) -> object:
     native = None
     if "native_request" in sample:
         assets = tuple(tuple(asset) for asset in sample["native_assets"])
-        native = NativeTerms(assets, json.dumps(sample["native_request"]).encode())  # type: ignore[arg-type]
+        native = NativeTerms(assets, json.dumps(sample["native_request"]).encode())
         if composer.missing(facts, native):
             return {"refused": "creative_filtered"}
     return _lines(composer.markup(facts, native, IMPRESSION))
