@@ -37,6 +37,7 @@ _REMEMBERED_PLACEMENTS = 10_000
 _REMEMBERED_BYTES = 1_024
 _TEMPLATES = 100_000
 _LISTING = (int(Format.PRODUCT_LISTING), 0, 0)
+_NATIVE = (int(Format.NATIVE), 0, 0)
 
 
 class PageViewReader:
@@ -183,13 +184,17 @@ def _read_placement(message: pb.Placement, index: int, errors: list[FieldError])
     for format_ in map(int, message.formats):
         if format_ == Format.PRODUCT_LISTING:
             shapes.append(_LISTING)
+        elif format_ == Format.NATIVE:
+            shapes.append(_NATIVE)
         elif format_ in (Format.BANNER, Format.VIDEO):
             sized = True
             shapes += [(format_, width, height) for width, height in sizes]
         else:
             errors.append(
                 FieldError(
-                    f"placements[{index}].formats", str(format_), "give 1 (banner), 2 (product listing), 3 (video)"
+                    f"placements[{index}].formats",
+                    str(format_),
+                    "give 1 (banner), 2 (product listing), 3 (video), 4 (native)",
                 )
             )
     at = f"placements[{index}]"

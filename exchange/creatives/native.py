@@ -57,7 +57,20 @@ class _Wrapped(msgspec.Struct):
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _WRAPPED = msgspec.json.Decoder(_Wrapped)
-_NO_TERMS = NativeTerms()
+# A placement that does not say which assets it shows gets all that there are.
+_EVERYTHING = NativeTerms(
+    (
+        (1, "title", 0, False, 0, 0, 0),
+        (2, "img", MAIN_IMAGE, False, 0, 0, 0),
+        (3, "img", ICON, False, 0, 0, 0),
+        *(
+            (number, "data", type_, False, 0, 0, 0)
+            for number, type_ in enumerate(
+                (SPONSORED, DESCRIPTION, CALL_TO_ACTION, PRICE, SALE_PRICE, RATING, PRODUCT_ID), start=4
+            )
+        ),
+    )
+)
 
 
 def markup(shown: Shown) -> Template:
@@ -65,7 +78,7 @@ def markup(shown: Shown) -> Template:
     request, wrapped = _asked(shown.native.wire if shown.native is not None else b"")
     assets = [
         {"id": asset[0]} | content
-        for asset in (shown.native or _NO_TERMS).assets
+        for asset in (shown.native or _EVERYTHING).assets
         if (content := _asset(asset, shown)) is not None
     ]
     answer: dict[str, object] = {

@@ -31,7 +31,9 @@ _TAIL = "</VAST>"
 
 def markup(shown: Shown) -> Template:
     """The whole VAST document of one video."""
-    return template(f"{_head(VERSIONS.get(shown.creative.protocol, VERSIONS[PROTOCOL]))}{ad_of(shown)}{_TAIL}", ampersand=False)
+    return template(
+        f"{_head(VERSIONS.get(shown.creative.protocol, VERSIONS[PROTOCOL]))}{ad_of(shown)}{_TAIL}", ampersand=False
+    )
 
 
 def document(ads: Sequence[str], version: str = VERSIONS[PROTOCOL]) -> str:
