@@ -22,6 +22,8 @@ from exchange.request import Format, PageView, Placement, PricingModel, VideoTer
 
 _FILTERED = CODE_INDEX[Refusal.CREATIVE_FILTERED]
 _FLOOR = CODE_INDEX[Refusal.BELOW_FLOOR]
+# What is written in the placement's native assets.
+_NATIVE_MARKUP = (Format.NATIVE, Format.PRODUCT_LISTING)
 
 
 def refuse_unfit(rows: BidRows, views: Sequence[PageView], snapshot: Snapshot, composer: Composer) -> None:
@@ -64,7 +66,7 @@ def _refuse_incomplete(
 ) -> None:
     for row in mine:
         ad = int(rows.ad[row])
-        if ad < 0 or rows.bids.outcome[row] != PENDING or snapshot.ads[ad].format != Format.NATIVE:
+        if ad < 0 or rows.bids.outcome[row] != PENDING or snapshot.ads[ad].format not in _NATIVE_MARKUP:
             continue
         if composer.missing(snapshot.ads[ad], placement.native):
             rows.bids.outcome[row] = _FILTERED

@@ -1,12 +1,13 @@
 """What does a product listing hold? JSON for the shop's own cards: the product as it is sold now, and who pays.
 
 Words, pictures, price and stock are the catalogue's of this moment; what the creative says comes first for the title
-and the picture. A placement lists products without a size. The fields are those of the community extension "PLA"
-where it has them.
+and the picture. A placement that says which native assets it shows gets the product in those: that is how OpenRTB's
+community extension for product listing ads sells them (context 3, data asset 13 is the product's id).
 """
 
 from __future__ import annotations
 
+from exchange.creatives import native
 from exchange.creatives.prices import amount, price_text
 from exchange.creatives.shown import Shown
 from exchange.creatives.templates import (
@@ -22,6 +23,8 @@ from exchange.creatives.templates import (
 
 def markup(shown: Shown) -> Template:
     """The listing's markup; without a product in the catalogue it has neither price nor stock."""
+    if shown.native is not None:
+        return native.markup(shown)
     creative, product = shown.creative, shown.product
     entry: dict[str, object] = {
         "impression_id": IMPRESSION_MACRO,

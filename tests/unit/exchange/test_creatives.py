@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from defusedxml.ElementTree import fromstring
+from msgspec.structs import replace
 
 from exchange.creatives.banner import fits, shapes_within
 from exchange.creatives.formats import of_offered_type, shape_of
@@ -72,6 +73,20 @@ async def test_a_session_that_asks_again_sees_the_price_of_now_and_nothing_that_
     assert not sold_out.kept
 
 
+async def test_a_session_is_not_shown_a_creative_that_was_refused_meanwhile() -> None:
+    market = Market([a_line_item(1)])
+    asked = {"session_id": "session-1"}
+    assert shown(await market.ask_one(**asked))
+
+    market.snapshot = replace(market.load([a_line_item(2)]), sequence=98)
+    assert (await market.ask_one(**asked)).kept
+    market.snapshot = replace(market.load([a_line_item(1, creatives=(a_creative(1, review_state=3),))]), sequence=99)
+    after = await market.ask_one(**asked)
+    assert not after.kept
+    assert after.placements[0].ad is not None
+    assert after.placements[0].ad.line_item_id == "item-2"
+
+
 async def test_a_native_ad_that_misses_what_is_required_is_filtered() -> None:
     creative = a_creative(1, format=4, width=600, height=400, body="")
     terms = NativeTerms(((1, "title", 0, True, 25, 0, 0), (7, "data", 2, True, 90, 0, 0)))
@@ -80,6 +95,32 @@ async def test_a_native_ad_that_misses_what_is_required_is_filtered() -> None:
 
     assert answer.placements[0].ad is None
     assert answer.placements[0].no_ad_reason == Refusal.CREATIVE_FILTERED
+
+
+async def test_a_product_listing_fills_the_native_assets_that_a_placement_asks_for() -> None:
+    creative = a_creative(1, format=2, width=0, height=0)
+    assets = ((1, "title", 0, True, 25, 0, 0), (2, "data", 13, True, 0, 0, 0), (3, "data", 6, True, 0, 0, 0))
+    placement = a_placement("pla", shapes=(NATIVE, LISTING), native=NativeTerms(assets))
+    known = Market([a_line_item(1, creatives=(creative,))], product=lambda _: a_product(1))
+    unknown = Market([a_line_item(1, creatives=(creative,))])
+
+    answer = await known.ask_one(placements=(placement,))
+    read = json.loads(shown(answer))
+    assert [asset["id"] for asset in read["assets"]] == [1, 2, 3]
+    assert read["assets"][1]["data"] == {"type": 13, "len": 9, "value": "product-1"}
+    assert (await unknown.ask_one(placements=(placement,))).placements[0].no_ad_reason == Refusal.CREATIVE_FILTERED
+
+
+def test_a_snapshot_keeps_the_ads_of_line_items_that_did_not_change() -> None:
+    market = Market([a_line_item(1), a_line_item(2)])
+    before = market.snapshot.ads
+    after = market.load([a_line_item(2, creatives=(a_creative(2, title="Another"),))]).ads
+
+    assert after[0] is before[0]
+    assert after[1].creative is not None
+    assert after[1].creative.title == "Another"
+    market.compiler.remove(["item-1"])
+    assert [ad.line_item_id for ad in market.load([]).ads] == ["item-2"]
 
 
 async def test_an_ad_says_of_which_type_its_markup_is() -> None:
