@@ -42,10 +42,12 @@ def checked_creative(draft: Creative, errors: Errors) -> Creative:
     if draft.format not in list(Format):
         remedy = "choose banner, product listing, video or native"
         errors.append(FieldError(f"{field}.format", f"is {draft.format}", remedy))
-    _check_size(field, draft, errors)
     video = draft.format == Format.VIDEO
-    _within(f"{field}.duration_s", draft.duration_s, 1 if video else 0, MAX_DURATION_S, "seconds", errors)
-    draft = _checked_video(field, draft, errors) if video else _without_video(field, draft, errors)
+    # A native ad may bring a film for placements that show one among its assets.
+    filmed = video or (draft.format == Format.NATIVE and bool(draft.video_url.strip()))
+    _check_size(field, draft, filmed, errors)
+    _within(f"{field}.duration_s", draft.duration_s, 1 if filmed else 0, MAX_DURATION_S, "seconds", errors)
+    draft = _checked_video(field, draft, errors) if filmed else _without_video(field, draft, errors)
     title = checked_text(f"{field}.title", draft.title, 200, errors)
     if draft.format == Format.NATIVE and not title:
         errors.append(FieldError(f"{field}.title", "is empty", "a native ad has a title: give 1 to 200 characters"))
@@ -94,7 +96,7 @@ def changed_creative(current: Creative, wanted: Creative) -> Creative | None:
     return msgspec.structs.replace(changed, review_state=ReviewState.PENDING, revision=current.revision + 1)
 
 
-def _check_size(field: str, draft: Creative, errors: Errors) -> None:
+def _check_size(field: str, draft: Creative, filmed: bool, errors: Errors) -> None:
     sides = (("width", draft.width), ("height", draft.height))
     if draft.format == Format.PRODUCT_LISTING:
         for name, pixels in sides:
@@ -104,7 +106,7 @@ def _check_size(field: str, draft: Creative, errors: Errors) -> None:
                 )
     elif draft.format in list(Format):
         # The size of a native ad is its image's; without one, placements that ask for a least size pass it by.
-        needed = draft.format != Format.NATIVE or draft.width or draft.height
+        needed = filmed or draft.format != Format.NATIVE or draft.width or draft.height
         for name, pixels in sides:
             _within(f"{field}.{name}", pixels, 1 if needed else 0, MAX_PIXELS, "pixels", errors)
 
@@ -141,7 +143,9 @@ def _checked_mime(field: str, mime: str, errors: Errors) -> str:
 def _without_video(field: str, draft: Creative, errors: Errors) -> Creative:
     for name, nothing in _NO_VIDEO.items():
         if draft.format in list(Format) and getattr(draft, name) != nothing:
-            errors.append(FieldError(f"{field}.{name}", "is set", "leave it out: only a video has it"))
+            errors.append(
+                FieldError(f"{field}.{name}", "is set", "leave it out: only a video, or a native ad with one, has it")
+            )
     return draft
 
 
@@ -154,7 +158,7 @@ def _checked_attributes(field: str, draft: Creative, errors: Errors) -> tuple[in
             remedy = "give numbers of AdCOM's list of creative attributes: 1 to 18, or a vendor's own from 500 to 999"
             errors.append(FieldError(f"{field}[{at}]", f"is {attribute}", remedy))
     attributes = set(draft.attributes)
-    if draft.format == Format.VIDEO:
+    if draft.mime:
         # Publishers block by attributes, so that one says of a video what `skippable` says.
         attributes = attributes - {SKIPPABLE_ATTRIBUTE} | ({SKIPPABLE_ATTRIBUTE} if draft.skippable else set())
     return tuple(sorted(attributes))

@@ -6,8 +6,6 @@ It is as wide as its place allows and at most its own size, so it fits a flexibl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from exchange.creatives.shown import Shown
 from exchange.creatives.templates import (
     CLICK_URL_MACRO,
@@ -18,7 +16,6 @@ from exchange.creatives.templates import (
     html,
     template,
 )
-from exchange.request import FlexSize, Format
 
 _PIXEL = (
     f'<img src="{IMPRESSION_URL_MACRO}" width="1" height="1" alt="" aria-hidden="true" '
@@ -51,24 +48,3 @@ def markup(shown: Shown) -> Template:
         f'style="display:block;height:100%;color:inherit;text-decoration:none">{inner}</a>{_PIXEL}</div>'
     )
     return template(text, ampersand=True)
-
-
-def fits(width: int, height: int, sizes: Iterable[FlexSize]) -> bool:
-    """Is this size one of a flexible placement's: of its ratio, to the pixel, and wide enough?
-
-    OpenRTB 2.6 §3.2.10: `wratio`, `hratio`, `wmin`.
-    """
-    return any(
-        width >= max(size.least_width, 1)
-        and size.width_ratio > 0
-        and size.height_ratio > 0
-        # A side of whole pixels is off the ratio by less than one.
-        and abs(width * size.height_ratio - height * size.width_ratio) < size.width_ratio
-        for size in sizes
-    )
-
-
-def shapes_within(sizes: Iterable[FlexSize], known: Iterable[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
-    """Which of the known `(format, width, height)` a flexible banner placement takes, in their order."""
-    wanted = tuple(sizes)
-    return tuple(shape for shape in known if shape[0] == Format.BANNER and fits(shape[1], shape[2], wanted))

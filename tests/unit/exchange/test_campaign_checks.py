@@ -253,6 +253,9 @@ A_FILE = MediaFile("https://chairs.example/s.mp4", "video/mp4", 320, 180, 800)
         (replace(A_CREATIVE, format=4, width=0, height=0), []),
         (replace(A_CREATIVE, format=4, width=600, height=0), ["height"]),
         (replace(A_CREATIVE, format=4, title=" "), ["title"]),
+        (replace(A_VIDEO, format=4), []),
+        (replace(A_VIDEO, format=4, width=0, height=0, duration_s=0), ["width", "height", "duration_s"]),
+        (replace(A_VIDEO, format=4, video_url="", skippable=True), ["skippable"]),
     ],
 )
 def test_what_a_creative_cannot_be_is_named(draft: Creative, named: list[str]) -> None:

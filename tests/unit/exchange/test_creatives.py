@@ -8,14 +8,13 @@ import pytest
 from defusedxml.ElementTree import fromstring
 from msgspec.structs import replace
 
-from exchange.creatives.banner import fits, shapes_within
 from exchange.creatives.formats import of_offered_type, shape_of
 from exchange.creatives.pods import slots_of
 from exchange.creatives.prices import amount, price_text
 from exchange.creatives.templates import EVENTS, PlainUrls, event_macro, template
 from exchange.ports import LineItemRecord
 from exchange.refusals import Refusal
-from exchange.request import FlexSize, Format, NativeTerms, Placement, VideoTerms
+from exchange.request import Format, NativeTerms, Placement, VideoTerms
 from streams.product import Product
 from tests.builders import LISTING, Market, a_creative, a_line_item, a_page_view, a_placement, a_product
 
@@ -198,21 +197,6 @@ def shown(answer: Any) -> str:
 def impression(answer: Any) -> str:
     assert answer.placements[0].ad is not None
     return str(answer.placements[0].ad.impression_id)
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "fit"),
-    [(300, 250, True), (600, 500, True), (301, 250, True), (302, 250, False), (240, 200, False), (300, 600, False)],
-)
-def test_a_flexible_size_fits_by_its_ratio_and_from_its_width_on(width: int, height: int, fit: bool) -> None:
-    assert fits(width, height, [FlexSize(6, 5, 300)]) is fit
-
-
-def test_only_banners_of_the_ratio_are_within_a_flexible_placement() -> None:
-    known = ((1, 300, 250), (1, 600, 500), (3, 300, 250), (1, 728, 90), (2, 0, 0))
-
-    assert shapes_within([FlexSize(6, 5, 0)], known) == ((1, 300, 250), (1, 600, 500))
-    assert shapes_within([FlexSize(0, 0, 0)], known) == ()
 
 
 def test_a_native_ad_is_found_without_a_size() -> None:
