@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from msgspec.structs import replace
 
 from exchange.answer import Answer
@@ -20,6 +21,15 @@ from exchange.request import NativeTerms, PageView
 from streams.product import Product
 
 _REMEMBERED = 20_000
+
+
+class _Live(msgspec.Struct):
+    """What is remembered of an ad in a placement's terms: for which product, whether it fits, and its template."""
+
+    facts: AdFacts
+    product: Product | None
+    fits: bool
+    template: Template | None = None
 
 
 class Composer:
@@ -38,7 +48,7 @@ class Composer:
         self._urls = urls
         self.keep_video = keep_video
         self._product = product
-        self._live: dict[tuple[int, NativeTerms | None], tuple[AdFacts, Product | None, Template]] = {}
+        self._live: dict[tuple[int, NativeTerms | None], _Live] = {}
 
     def markup(self, facts: AdFacts, native: NativeTerms | None, impression_id: str) -> str:
         """The markup of one impression; `native` are the placement's terms if it has any."""
@@ -73,23 +83,30 @@ class Composer:
         """Would anything that a native placement requires be missing? What an outside bidder brings was screened."""
         if facts.creative is None or native is None:
             return False
-        return bool(missing(Shown(facts.creative, facts.advertiser_domain, self._product_of(facts), native)))
+        return not self._remembered(facts, native).fits
 
     def _written(self, facts: AdFacts, native: NativeTerms | None) -> Template:
+        known = self._remembered(facts, native)
+        if known.template is None:
+            known.template = FORMATS[facts.format].markup(_shown(facts, known.product, native))
+        return known.template
+
+    def _remembered(self, facts: AdFacts, native: NativeTerms | None) -> _Live:
         product = self._product_of(facts)
         # By identity of the facts, which are kept beside so that no other object can take the identity over.
         key = (id(facts), native)
         known = self._live.get(key)
         # Products are replaced and never changed, so the same object is the same revision.
-        if known is not None and known[1] is product:
-            return known[2]
-        assert facts.creative is not None
-        shown = Shown(facts.creative, facts.advertiser_domain, product, native)
-        template = FORMATS[facts.format].markup(shown)
-        if len(self._live) >= _REMEMBERED:
-            self._live.clear()
-        self._live[key] = (facts, product, template)
-        return template
+        if known is None or known.product is not product:
+            if len(self._live) >= _REMEMBERED:
+                self._live.clear()
+            known = self._live[key] = _Live(facts, product, not missing(_shown(facts, product, native)))
+        return known
 
     def _product_of(self, facts: AdFacts) -> Product | None:
         return self._product(facts.product_id) if facts.product_id else None
+
+
+def _shown(facts: AdFacts, product: Product | None, native: NativeTerms | None) -> Shown:
+    assert facts.creative is not None, "an outside bid brings its markup"
+    return Shown(facts.creative, facts.advertiser_domain, product, native)

@@ -95,7 +95,8 @@ class Template(msgspec.Struct, frozen=True, gc=False):
     """A markup cut at its macros: `parts` has the text and, at every other place, the name of a macro.
 
     Where they go: `ids` for the impression's id, `clicks`, `errors`, and `events` with the event's name. With
-    `ampersand` addresses stand in HTML or XML, where their `&` is written `&amp;`.
+    `ampersand` addresses stand in HTML or XML, where their `&` is written `&amp;`; `written_ampersands` counts those of
+    the text itself.
     """
 
     parts: tuple[str, ...]
@@ -104,6 +105,7 @@ class Template(msgspec.Struct, frozen=True, gc=False):
     clicks: tuple[int, ...]
     errors: tuple[int, ...]
     ampersand: bool
+    written_ampersands: int
 
     @property
     def text(self) -> str:
@@ -123,11 +125,12 @@ class Template(msgspec.Struct, frozen=True, gc=False):
         for at in self.errors:
             url = event("error")
             parts[at] = f"{url}{'&' if '?' in url else '?'}code=[ERRORCODE]"
-        if self.ampersand:
-            for at in range(1, len(parts), 2):
-                if "&" in parts[at]:
-                    parts[at] = parts[at].replace("&", "&amp;")
-        return "".join(parts)
+        filled = "".join(parts)
+        # One count finds out that no address has an ampersand, which is so most of the time.
+        if self.ampersand and filled.count("&") != self.written_ampersands:
+            parts[1::2] = [part.replace("&", "&amp;") for part in parts[1::2]]
+            filled = "".join(parts)
+        return filled
 
 
 def template(text: str, *, ampersand: bool) -> Template:
@@ -143,6 +146,7 @@ def template(text: str, *, ampersand: bool) -> Template:
         clicks=tuple(at for at, macro in macros if macro == "HAAT_CLICK_URL"),
         errors=tuple(at for at, macro in macros if macro == "HAAT_ERROR_URL"),
         ampersand=ampersand,
+        written_ampersands=sum(part.count("&") for part in parts[::2]),
     )
 
 
