@@ -22,8 +22,9 @@ from streams.profiles import Profiles
 from streams.publisher import Publisher
 from streams.topics import CAMPAIGN_CHANGES, POSTS
 
-# A feed shows product listings between posts and square banners; the exchange's own floor of 0.20 keeps out pennies.
-_FEED_SHAPES = ((int(Format.PRODUCT_LISTING), 0, 0), (int(Format.BANNER), 300, 250))
+# A feed shows product listings and native ads between posts, and square banners; the exchange's own floor of 0.20
+# keeps out pennies.
+_FEED_SHAPES = ((int(Format.PRODUCT_LISTING), 0, 0), (int(Format.BANNER), 300, 250), (int(Format.NATIVE), 0, 0))
 _FEED_FLOOR_MICROS = 200_000
 
 _OUTBOX_EVENTS = {CAMPAIGN_CHANGES.name: schemas.CampaignChanged, POSTS.name: schemas.PostChanged}
@@ -58,6 +59,7 @@ class FeedAds:
                 pricing_model=ad.facts.pricing_model,
                 currency=self._currency,
                 bidder=ad.bidder,
+                mtype=ad.facts.mtype,
             )
             for slot, placement in enumerate(answer.placements)
             if (ad := placement.ad) is not None

@@ -20,6 +20,7 @@ from pathlib import Path
 from rich.console import Console
 
 from app.demo_feed import Scrolled, make_posts, scroll
+from app.demo_formats import show_formats
 from app.demo_keys import DemoKeys, make_keys
 from app.demo_load import load_posts, load_world, sell_out
 from app.demo_processes import started
@@ -122,6 +123,7 @@ async def _play(
             print_json(summary.as_json())
         else:
             print_summary(console, summary)
+            await show_formats(console, stage.target, stage.keys)
         if for_s is None and not stop.is_set():
             print_hints(
                 console, stage.target, stage.http_address, stage.keys.shop.key, data_dir, summary.last_auction_id

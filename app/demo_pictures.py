@@ -1,16 +1,23 @@
-"""What do the demo's products look like? Drawings of our own: a shape and a colour for each product id, as SVG."""
+"""What do the demo's products look like? Drawings of our own: a shape and a colour for each product id, as SVG.
+
+And one film of fifteen seconds, of colours that change, for all of its videos.
+"""
 
 from __future__ import annotations
 
 import re
 from hashlib import blake2b
 from html import escape
+from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 PATH = "/demo/pictures"
+FILM = "/demo/film.webm"
+FILM_S = 15
+_FILM = Path(__file__).with_name("demo_film.webm")
 _NAME = re.compile(r"[a-z]{1,12}-\d{1,6}")
 _SHAPES = (
     '<path d="M90 60h120l30 40-30 20v110H90V120l-30-20z" fill="{ink}"/>',
@@ -39,9 +46,16 @@ async def _serve(request: Request) -> Response:
     if not name.endswith(".svg") or not _NAME.fullmatch(product_id):
         return PlainTextResponse("no such picture: ask for <section>-<number>.svg\n", status_code=404)
     headers = {"cache-control": "public, max-age=86400", "x-content-type-options": "nosniff"}
+    # The shop that shows them has an address of its own.
+    headers["cross-origin-resource-policy"] = "cross-origin"
     return Response(picture(product_id), media_type="image/svg+xml", headers=headers)
 
 
+async def _serve_film(_request: Request) -> Response:
+    headers = {"cache-control": "public, max-age=86400", "cross-origin-resource-policy": "cross-origin"}
+    return FileResponse(_FILM, media_type="video/webm", headers=headers)
+
+
 def routes() -> list[Route]:
-    """The route that serves the drawings."""
-    return [Route(f"{PATH}/{{name}}", _serve, methods=["GET"])]
+    """The routes that serve the drawings and the film."""
+    return [Route(f"{PATH}/{{name}}", _serve, methods=["GET"]), Route(FILM, _serve_film, methods=["GET"])]

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from app.demo_pictures import FILM, FILM_S
+from app.demo_pictures import PATH as PICTURES
 from common.money import MICROS
 from protos import campaigns_pb2 as campaigns
 from protos import catalogue_pb2 as catalogue
@@ -249,7 +251,12 @@ def _creatives(
         review = campaigns.REVIEW_STATE_REFUSED
     banner = campaigns.Creative(format=exchange.FORMAT_BANNER, width=300, height=250)
     listing = campaigns.Creative(format=exchange.FORMAT_PRODUCT_LISTING)
-    chosen = chance.choice(((banner,), (listing,), (banner, listing)))
+    chosen = list(chance.choice(((banner,), (listing,), (banner, listing))))
+    # Some can be shown as native ads too, and some as videos before a film of the shop.
+    if number % 3 == 1:
+        chosen.append(_native(product))
+    if number % 5 == 2:
+        chosen.append(_video(product, skippable=number % 2 == 0))
     for creative in chosen:
         creative.title = f"{product.name} by {product.brand}"
         creative.image_url = product.image_url
@@ -257,3 +264,29 @@ def _creatives(
         creative.product_id = product.product_id
         creative.category = product.category
     return [(creative, review) for creative in chosen]
+
+
+def _native(product: catalogue.Product) -> campaigns.Creative:
+    return campaigns.Creative(
+        format=exchange.FORMAT_NATIVE,
+        width=300,
+        height=300,
+        body=f"{product.name}, from our {product.category}. Free returns within thirty days.",
+        call_to_action="See it",
+        icon_url=product.image_url,
+        language="en",
+    )
+
+
+def _video(product: catalogue.Product, *, skippable: bool) -> campaigns.Creative:
+    return campaigns.Creative(
+        format=exchange.FORMAT_VIDEO,
+        width=640,
+        height=360,
+        video_url=product.image_url.split(PICTURES)[0] + FILM,
+        duration_s=FILM_S,
+        mime="video/webm",
+        skippable=skippable,
+        body=f"{product.brand} shows {product.name.lower()}.",
+        language="en",
+    )

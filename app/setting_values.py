@@ -23,6 +23,7 @@ _PUBLISHER = re.compile(r"[\x21-\x3a\x3c\x3e-\x7e]{1,64}")
 _TENANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]{1,253}(:\d{1,5})?")
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}")
+_PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
 
 
 def whole(least: int, most: int) -> Reader[int]:
@@ -106,6 +107,15 @@ def currency(raw: object) -> str:
     if not isinstance(raw, str) or not money.is_currency(raw.strip()):
         raise ValueError("give an ISO 4217 code in capitals, such as EUR")
     return raw.strip()
+
+
+def public_url(raw: object) -> str:
+    """An http or https address without a path; nothing for none."""
+    if not isinstance(raw, str) or (raw and not _PUBLIC_URL.fullmatch(raw.rstrip("/"))):
+        raise ValueError(
+            "give http:// or https:// and a host, with a port if it needs one, as in https://ads.shop.example"
+        )
+    return raw.rstrip("/")
 
 
 def secret(raw: object) -> str:

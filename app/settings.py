@@ -44,6 +44,13 @@ class Settings:
     grpc_port: Annotated[int, Is(values.whole(0, 65535), "port of the gRPC services; 0 takes any free one")] = 50051
     http_host: Annotated[str, Is(values.host, "address of /status, /livez, /readyz and /metrics")] = "127.0.0.1"
     http_port: Annotated[int, Is(values.whole(0, 65535), "port of the HTTP pages; 0 takes any free one")] = 8080
+    public_url: Annotated[
+        str,
+        Is(
+            values.public_url,
+            "where browsers reach the HTTP pages, as https://ads.shop.example; empty: http_host:http_port",
+        ),
+    ] = ""
     data_dir: Annotated[Path, Is(values.path, "folder of all that must survive a restart; one process at a time")] = (
         Path("var/haat")
     )
@@ -184,6 +191,12 @@ class Settings:
         str, Is(values.choice("debug", "info", "warning", "error"), "least level of log lines that are written")
     ] = "info"
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def http_url(self) -> str:
+        """Where the HTTP pages are reached on this machine."""
+        host = f"[{self.http_host}]" if ":" in self.http_host else self.http_host
+        return f"http://{host}:{self.http_port}"
 
 
 class SettingLine(msgspec.Struct, frozen=True):

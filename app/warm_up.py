@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from app.wiring import Haat
 from bidders.roster import ROSTER
 from exchange.auction import Auction
+from exchange.creatives.composer import Composer
+from exchange.creatives.templates import plain_urls
 from exchange.inventory import InventoryCompiler
 from exchange.ports import CreativeRecord, LineItemRecord
 from exchange.refusals import Refusal
@@ -64,6 +66,7 @@ async def warm_up(haat: Haat) -> None:
         ranker=haat.ranker,
         money=_Purse(),
         answers=SessionAnswers(ttl_ms=0),
+        composer=Composer(urls=plain_urls(""), product=lambda _: None),
         publish=lambda _: None,
         hold=lambda _: None,
         observer=_Nobody(),

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 
 from accounts.keys import CachedApiKeys
 from accounts.tenants import Accounts
+from app import vast_pages
 from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tell_outbox
 from app.consent import FollowedPolicy
 from app.currency_files import reader_of
@@ -40,6 +41,9 @@ from exchange.budgets import BudgetBook
 from exchange.callout import Callout
 from exchange.campaigns import Campaigns
 from exchange.campaigns_server import CampaignServer
+from exchange.creatives.composer import Composer
+from exchange.creatives.markup_store import MarkupStore
+from exchange.creatives.templates import plain_urls
 from exchange.currencies import Currencies
 from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
@@ -221,6 +225,10 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         Callout(bidder, clock, Random(), entry.terms)
         for bidder, entry in zip(outside, settings.outside_bidders, strict=True)
     ]
+    videos = MarkupStore(clock)
+    composer = Composer(
+        urls=plain_urls(settings.public_url or settings.http_url), product=catalogue.get, keep_video=videos.keep
+    )
     auction = Auction(
         clock=clock,
         inventory=lambda: follower.snapshot,
@@ -229,7 +237,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         outside=callouts,
         ranker=ranker,
         money=book,
-        answers=SessionAnswers(ttl_ms=settings.session_answer_ttl_s * 1000),
+        answers=SessionAnswers(ttl_ms=settings.session_answer_ttl_s * 1000, refreshed=composer.refreshed),
+        composer=composer,
         publish=partial(_publish_auctions, publisher),
         hold=holds.add,
         observer=metrics,
@@ -338,7 +347,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         serving=ranker.serving if isinstance(ranker, ClickRanker) else "prior",
         model_version=ranker.version,
         ranker_sentence=sentence,
-        routes=[*openrtb_edge.routes()],
+        routes=[*openrtb_edge.routes(), *vast_pages.routes(videos)],
         consent=consent,
         close=close,
     )

@@ -45,6 +45,8 @@ TARGETING = msgspec.json.Decoder(Targeting)
 HOURS = msgspec.json.Decoder(tuple[int, ...])
 DEAL_IDS = msgspec.json.Decoder(tuple[str, ...])
 CAPS = msgspec.json.Decoder(tuple[Cap, ...])
+NUMBERS = HOURS
+MEDIA_FILES = msgspec.json.Decoder(tuple[ports.MediaFile, ...])
 
 _CAMPAIGN_ROWS = select(CAMPAIGNS, ADVERTISERS.c.advertiser_id).join(ADVERTISERS)
 _CREATIVE_ROWS = select(CREATIVES, ADVERTISERS.c.advertiser_id).join(ADVERTISERS)
@@ -148,7 +150,7 @@ class _Unit:
         return added
 
     def add_creative(self, tenant_id: str, creative: Creative) -> Creative:
-        row = msgspec.structs.asdict(creative) | {
+        row = _creative_row(creative) | {
             "tenant_id": tenant_id,
             "advertiser_number": self._number(ADVERTISERS, "advertiser_id", creative.advertiser_id),
         }
@@ -179,6 +181,11 @@ class _Unit:
 
     def set_review_state(self, creative_id: str, review_state: int, revision: int) -> None:
         self._update("creative", creative_id, {"review_state": review_state, "revision": revision})
+
+    def set_creative(self, creative: Creative) -> None:
+        known = {column.name for column in CREATIVES.columns} - {"number", "creative_id"}
+        values = {name: value for name, value in _creative_row(creative).items() if name in known}
+        self._update("creative", creative.creative_id, values)
 
     def set_bid(self, line_item_id: str, bid_micros: int, revision: int) -> None:
         self._update("line_item", line_item_id, {"bid_micros": bid_micros, "revision": revision})
@@ -302,7 +309,16 @@ def _campaign(row: Row[Any]) -> Campaign:
 
 def _creative(row: Row[Any]) -> Creative:
     values = row._mapping
-    return Creative(**{name: values[name] for name in Creative.__struct_fields__})
+    fields = {name: values[name] for name in Creative.__struct_fields__}
+    lists = {"attributes": NUMBERS.decode(row.attributes), "media_files": MEDIA_FILES.decode(row.media_files)}
+    return Creative(**fields | lists)
+
+
+def _creative_row(creative: Creative) -> dict[str, Any]:
+    return msgspec.structs.asdict(creative) | {
+        "attributes": msgspec.json.encode(creative.attributes).decode(),
+        "media_files": msgspec.json.encode(creative.media_files).decode(),
+    }
 
 
 def _line_item(row: Row[Any], creative_ids: list[str]) -> LineItem:

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Row, Select, Table, select
 
 from backends import outbox_sql
-from backends.campaigns_sql import CAPS, DEAL_IDS, HOURS, TARGETING
+from backends.campaigns_sql import CAPS, DEAL_IDS, HOURS, MEDIA_FILES, NUMBERS, TARGETING
 from backends.sql import chunks, reading
 from backends.sql_tables_campaigns import ADVERTISERS, CAMPAIGNS, CREATIVES, LINE_ITEM_CREATIVES, LINE_ITEMS
 from backends.sql_tables_outbox import OUTBOX
@@ -171,6 +171,16 @@ def _creative(row: Row[Any]) -> CreativeRecord:
         product_id=row.product_id,
         category=row.category,
         review_state=row.review_state,
+        attributes=NUMBERS.decode(row.attributes),
+        language=row.language,
+        app_bundle=row.app_bundle,
+        mime=row.mime,
+        protocol=row.protocol,
+        skippable=row.skippable,
+        body=row.body,
+        call_to_action=row.call_to_action,
+        icon_url=row.icon_url,
+        media_files=MEDIA_FILES.decode(row.media_files),
     )
 
 

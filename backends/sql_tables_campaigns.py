@@ -70,6 +70,18 @@ CREATIVES = Table(
     Column("duration_s", Integer, nullable=False),
     Column("product_id", String(100), nullable=False),
     Column("category", String(100), nullable=False),
+    # JSON list of numbers.
+    Column("attributes", Text, nullable=False, server_default="[]"),
+    Column("language", String(35), nullable=False, server_default=""),
+    Column("app_bundle", String(200), nullable=False, server_default=""),
+    Column("mime", String(64), nullable=False, server_default=""),
+    Column("protocol", Integer, nullable=False, server_default="0"),
+    Column("skippable", Boolean, nullable=False, server_default=false()),
+    Column("body", Text, nullable=False, server_default=""),
+    Column("call_to_action", String(40), nullable=False, server_default=""),
+    Column("icon_url", Text, nullable=False, server_default=""),
+    # JSON list of exchange.ports.MediaFile.
+    Column("media_files", Text, nullable=False, server_default="[]"),
     Column("review_state", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
     sqlite_autoincrement=True,

@@ -83,6 +83,18 @@ class CampaignClient:
         """One page of an advertiser's creatives."""
         return await self._connection.call(self._stub.ListCreatives, self._list(advertiser_id, page_size, page_token))
 
+    async def change_creative(
+        self, creative_id: str, creative: wire.Creative, *, idempotency_key: str = ""
+    ) -> wire.Creative:
+        """The creative with this content, waiting for review again; send its revision to be sure of what you change."""
+        request = wire.ChangeCreativeRequest(
+            tenant_id=self.tenant_id,
+            idempotency_key=idempotency_key or new_idempotency_key(),
+            creative_id=creative_id,
+            creative=creative,
+        )
+        return await self._connection.call(self._stub.ChangeCreative, request)
+
     async def review_creative(
         self, creative_id: str, review_state: wire.ReviewState.ValueType, *, idempotency_key: str = ""
     ) -> wire.Creative:

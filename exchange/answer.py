@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from exchange.creatives import AdFacts
+from exchange.creatives.ad_facts import AdFacts
 
 
 class Ad(msgspec.Struct, frozen=True, gc=False):
@@ -43,6 +43,15 @@ class PlacementAnswer(msgspec.Struct, frozen=True, gc=False):
     no_ad_reason: int = 0
 
 
+class Pod(msgspec.Struct, frozen=True, gc=False):
+    """The ads of one video break: sold slots in the order in which they play, and one VAST document of them all."""
+
+    pod_id: str
+    placement_ids: tuple[str, ...]
+    duration_s: int
+    markup: str
+
+
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """The answer to a page view; `kept` when the session was given the same one before."""
 
@@ -50,3 +59,4 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     request_id: str
     placements: tuple[PlacementAnswer, ...]
     kept: bool = False
+    pods: tuple[Pod, ...] = ()

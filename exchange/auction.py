@@ -22,6 +22,8 @@ from exchange.clearing import clear
 from exchange.clearing_terms import clearing_terms
 from exchange.click_chances import click_chances
 from exchange.compose import compose, sold
+from exchange.creatives.composer import Composer
+from exchange.creatives.fitting import refuse_unfit
 from exchange.currencies import Currencies, RateTable
 from exchange.early_close import AtHand, least_to_matter
 from exchange.eligibility import eligible
@@ -75,6 +77,7 @@ class Auction:
         ranker: Ranker,
         money: Money,
         answers: SessionAnswers,
+        composer: Composer,
         publish: Callable[[AuctionColumns], None],
         hold: Callable[[WonBatch], None],
         observer: Observer,
@@ -94,6 +97,7 @@ class Auction:
         self._money = money
         self._answers = answers
         self._sessions = sessions
+        self._composer = composer
         self._publish = publish
         self._hold = hold
         self._observer = observer
@@ -168,6 +172,7 @@ class Auction:
         terms = clearing_terms(
             views, pages.placement_start, page_rules=self._page_rules, to_auction=partial(self._to_auction, rates)
         )
+        refuse_unfit(rows, views, snapshot, self._composer)  # 6, what only a moment or a break of videos can tell
         winners = clear(  # 7
             rows.bids,
             rows.page_start,
@@ -184,7 +189,7 @@ class Auction:
         counted = count(held)
         self._record(held, counted)
         self._hold(sold(held, auction_ids, self._bidders))
-        answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason)  # 8, 9
+        answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason, self._composer)  # 8, 9
         for question, answer in zip(questions, answers, strict=True):
             self._answers.keep(question, answer, snapshot, now_ms)
         filled = int(np.count_nonzero(winners >= 0))

@@ -18,7 +18,7 @@ from common.consent import Permission
 from common.errors import FieldError, InvalidInput
 from common.money import is_currency
 from exchange.answer import Answer
-from exchange.creatives import AdFacts
+from exchange.creatives.ad_facts import AdFacts
 from exchange.page_rules import PageRules
 from exchange.placement_wire import ID_LIMIT, check_words, read_placement, too_long, too_many
 from exchange.request import PageView, Placement, PriceRule
@@ -256,6 +256,10 @@ class AnswerWriter:
     def message(self, answer: Answer) -> pb.Answer:
         """The answer as its message."""
         message = pb.Answer(auction_id=answer.auction_id, request_id=answer.request_id, kept=answer.kept)
+        for pod in answer.pods:
+            message.pods.add(
+                pod_id=pod.pod_id, placement_ids=pod.placement_ids, duration_s=pod.duration_s, markup=pod.markup
+            )
         add = message.placements.add
         for placement in answer.placements:
             ad = placement.ad
@@ -289,6 +293,8 @@ class AnswerWriter:
             height=facts.height,
             pricing_model=facts.pricing_model,  # type: ignore[arg-type]
             currency=self._currency,
+            mtype=facts.mtype,
+            duration_s=facts.duration_s,
         )
         if len(self._templates) >= _TEMPLATES:
             self._templates.clear()

@@ -73,6 +73,8 @@ class OutsideBid(msgspec.Struct, frozen=True):
     protocol: int = 0
     mime: str = ""
     skippable: bool = False
+    # OpenRTB 2.6 §4.2.3: of which type the markup is, 0 unsaid.
+    mtype: int = 0
 
 
 class OutsideAnswer(msgspec.Struct, frozen=True):

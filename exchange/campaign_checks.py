@@ -16,12 +16,11 @@ import msgspec
 from common.errors import FieldError
 from common.money import ABSURD_BUDGET_MICROS, ABSURD_PRICE_MICROS
 from exchange.buying_terms import MAX_CAP_IMPRESSIONS, MAX_CAP_WINDOW_S, check_terms
-from exchange.campaign_text import MAX_VALUES, checked_name, checked_text, checked_url, checked_values
+from exchange.campaign_text import MAX_VALUES, checked_name, checked_values
 from exchange.campaign_values import (
     Advertiser,
     Budget,
     Campaign,
-    Creative,
     FrequencyCap,
     LineItem,
     Schedule,
@@ -29,11 +28,9 @@ from exchange.campaign_values import (
     Strategy,
     Targeting,
 )
-from exchange.request import Format, PricingModel
+from exchange.request import PricingModel
 
 MAX_CREATIVES = 20
-MAX_PIXELS = 10_000
-MAX_DURATION_S = 3_600
 # 2100-01-01.
 MAX_TIME_MS = 4_102_444_800_000
 _MAX_DEVICE = 4
@@ -73,30 +70,6 @@ def checked_campaign(
         errors.append(FieldError(f"{field}.time_zone", f"{_shown(time_zone)} is not known", remedy))
     state = _checked_state(f"{field}.state", draft.state, errors)
     return msgspec.structs.replace(draft, name=name, time_zone=time_zone, state=state)
-
-
-def checked_creative(draft: Creative, errors: Errors) -> Creative:
-    """A new creative; it waits for its review."""
-    field = "creative"
-    _require(f"{field}.advertiser_id", draft.advertiser_id, errors)
-    if draft.format not in list(Format):
-        errors.append(FieldError(f"{field}.format", f"is {draft.format}", "choose banner, product listing or video"))
-    sized = draft.format in (Format.BANNER, Format.VIDEO)
-    for name, pixels in (("width", draft.width), ("height", draft.height)):
-        if sized:
-            _check_range(f"{field}.{name}", pixels, 1, MAX_PIXELS, "pixels", errors)
-        elif pixels and draft.format == Format.PRODUCT_LISTING:
-            errors.append(FieldError(f"{field}.{name}", f"is {pixels}", "leave it 0: a product listing has no size"))
-    _check_range(f"{field}.duration_s", draft.duration_s, 0, MAX_DURATION_S, "seconds", errors)
-    return msgspec.structs.replace(
-        draft,
-        title=checked_text(f"{field}.title", draft.title, 200, errors),
-        image_url=checked_url(f"{field}.image_url", draft.image_url, errors, required=False),
-        landing_url=checked_url(f"{field}.landing_url", draft.landing_url, errors, required=True),
-        video_url=checked_url(f"{field}.video_url", draft.video_url, errors, required=draft.format == Format.VIDEO),
-        product_id=checked_text(f"{field}.product_id", draft.product_id, 100, errors),
-        category=checked_text(f"{field}.category", draft.category, 100, errors).lower(),
-    )
 
 
 def checked_line_item(draft: LineItem, errors: Errors, field: str = "line_item") -> LineItem:

@@ -98,6 +98,9 @@ class CampaignWrites(CampaignReads, Protocol):
     def set_review_state(self, creative_id: str, review_state: int, revision: int) -> None:
         """Set the review state of a creative."""
 
+    def set_creative(self, creative: Creative) -> None:
+        """Set all of a creative but its advertiser; it carries its new revision."""
+
     def set_bid(self, line_item_id: str, bid_micros: int, revision: int) -> None:
         """Set the bid of a line item."""
 

@@ -10,6 +10,8 @@ from enum import IntEnum
 
 import msgspec
 
+from exchange.ports import MediaFile
+
 
 class State(IntEnum):
     """Does it run? Numbers of haat.campaigns.v1.State."""
@@ -113,7 +115,11 @@ class Campaign(msgspec.Struct, frozen=True):
 
 
 class Creative(msgspec.Struct, frozen=True):
-    """What is shown; a product listing is 0 × 0."""
+    """What is shown; a product listing is 0 × 0, a native ad as large as its image.
+
+    `attributes` are of AdCOM's list of creative attributes; `mime`, `protocol`, `skippable` and `media_files` are a
+    video's, `protocol` being AdCOM's number of the VAST that is written for it.
+    """
 
     advertiser_id: str
     format: int
@@ -126,6 +132,16 @@ class Creative(msgspec.Struct, frozen=True):
     duration_s: int = 0
     product_id: str = ""
     category: str = ""
+    attributes: tuple[int, ...] = ()
+    language: str = ""
+    app_bundle: str = ""
+    mime: str = ""
+    protocol: int = 0
+    skippable: bool = False
+    body: str = ""
+    call_to_action: str = ""
+    icon_url: str = ""
+    media_files: tuple[MediaFile, ...] = ()
     review_state: int = ReviewState.PENDING
     creative_id: str = ""
     revision: int = 0

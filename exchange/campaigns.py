@@ -31,6 +31,7 @@ from exchange.campaign_values import (
     ReviewState,
     StateSet,
 )
+from exchange.creative_checks import changed_creative, checked_creative
 from exchange.ports import CAMPAIGN_ACCOUNTS
 
 T = TypeVar("T")
@@ -97,7 +98,7 @@ class Campaigns:
     def create_creative(self, write: Write, draft: Creative) -> Creative:
         """A new creative of an advertiser; it waits for its review."""
         errors: list[FieldError] = []
-        checked = checks.checked_creative(draft, errors)
+        checked = checked_creative(draft, errors)
 
         def work(unit: CampaignWrites) -> tuple[Creative, list[Change]]:
             _advertiser(unit, write.tenant_id, checked.advertiser_id)
@@ -107,6 +108,36 @@ class Campaigns:
             return added, [Change("creative", added.creative_id, 1)]
 
         return self._once(write, "CreateCreative", draft, Creative, errors, work)
+
+    def change_creative(self, write: Write, creative_id: str, draft: Creative) -> Creative:
+        """Another content for a creative, which is reviewed again; its advertiser and its format stay.
+
+        Conflict when `draft.revision` is given and the creative has another one.
+        """
+        errors: list[FieldError] = []
+        _require_id("creative_id", creative_id, errors)
+        # Which advertiser and format it has, only the store can say: the draft is checked as what it will be.
+        with self._store.reading() as unit:
+            before = unit.creative(write.tenant_id, creative_id)
+        owned = replace(draft, advertiser_id=before.advertiser_id, format=before.format) if before else draft
+        if before is not None and draft.format not in (0, before.format):
+            remedy = "make a new creative: a creative keeps its format"
+            errors.append(
+                FieldError("creative.format", f"is {draft.format}, the creative's is {before.format}", remedy)
+            )
+        checked = checked_creative(owned, errors) if before is not None else draft
+
+        def work(unit: CampaignWrites) -> tuple[Creative, list[Change]]:
+            current = _creative(unit, write.tenant_id, creative_id)
+            if draft.revision not in (0, current.revision):
+                raise Conflict("the creative changed meanwhile: read it and send the change again")
+            changed = changed_creative(current, checked)
+            if changed is None:
+                return current, []
+            unit.set_creative(changed)
+            return changed, [Change("creative", creative_id, changed.revision)]
+
+        return self._once(write, "ChangeCreative", (creative_id, draft), Creative, errors, work)
 
     def create_line_item(self, write: Write, draft: LineItem) -> LineItem:
         """A new line item of a campaign, with creatives of the campaign's advertiser."""

@@ -24,6 +24,7 @@ from exchange.campaign_values import (
     Targeting,
 )
 from exchange.campaigns import Campaigns, Write
+from exchange.ports import MediaFile
 from exchange.statistics import Statistics
 from protos import campaigns_pb2
 
@@ -56,6 +57,7 @@ class CampaignServer:
             "CreateCreative": (campaigns_pb2.CreateCreativeRequest, self.create_creative),
             "GetCreative": (campaigns_pb2.GetRequest, self.get_creative),
             "ListCreatives": (campaigns_pb2.ListRequest, self.list_creatives),
+            "ChangeCreative": (campaigns_pb2.ChangeCreativeRequest, self.change_creative),
             "ReviewCreative": (campaigns_pb2.ReviewCreativeRequest, self.review_creative),
             "CreateLineItem": (campaigns_pb2.CreateLineItemRequest, self.create_line_item),
             "GetLineItem": (campaigns_pb2.GetRequest, self.get_line_item),
@@ -152,6 +154,16 @@ class CampaignServer:
             creatives=[campaigns_pb2.Creative(**_fields(item)) for item in page.items],
             next_page_token=page.next_page_token,
         )
+
+    async def change_creative(
+        self, request: campaigns_pb2.ChangeCreativeRequest, caller: Caller, _: Context
+    ) -> campaigns_pb2.Creative:
+        """Another content, to be reviewed again."""
+        draft = msgspec.structs.replace(_creative(request.creative), revision=request.creative.revision)
+        changed = await self._write(
+            request, caller, lambda write: self._campaigns.change_creative(write, request.creative_id, draft)
+        )
+        return campaigns_pb2.Creative(**_fields(changed))
 
     async def review_creative(
         self, request: campaigns_pb2.ReviewCreativeRequest, caller: Caller, _: Context
@@ -294,6 +306,18 @@ def _creative(message: campaigns_pb2.Creative) -> Creative:
         duration_s=message.duration_s,
         product_id=message.product_id,
         category=message.category,
+        attributes=tuple(message.attributes),
+        language=message.language,
+        app_bundle=message.app_bundle,
+        mime=message.mime,
+        protocol=message.protocol,
+        skippable=message.skippable,
+        body=message.body,
+        call_to_action=message.call_to_action,
+        icon_url=message.icon_url,
+        media_files=tuple(
+            MediaFile(file.url, file.mime, file.width, file.height, file.bitrate_kbps) for file in message.media_files
+        ),
     )
 
 

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from common.consent import Permission
 from exchange.answer import Ad, Answer, PlacementAnswer
-from exchange.creatives import outside_facts, with_impression
+from exchange.creatives import outside_facts
+from exchange.creatives.composer import Composer
+from exchange.creatives.pods import pods_of
 from exchange.holds import WonBatch
 from exchange.record import Held
 from exchange.request import PricingModel
@@ -25,7 +27,11 @@ def impression_id_of(auction_id: str, placement_index: int) -> str:
 
 
 def compose(
-    held: Held, auction_ids: Sequence[str], bidders: Sequence[str], no_ad_reason: NDArray[np.uint32]
+    held: Held,
+    auction_ids: Sequence[str],
+    bidders: Sequence[str],
+    no_ad_reason: NDArray[np.uint32],
+    composer: Composer,
 ) -> list[Answer]:
     """One answer for each page view, in order."""
     rows, ads = held.rows, held.snapshot.ads
@@ -40,16 +46,19 @@ def compose(
     answers = []
     at = 0
     for view, auction_id in zip(held.views, auction_ids, strict=True):
-        placements = []
         currency = view.currency or held.currency
         converts = foreign or currency != held.currency
+        placements: list[PlacementAnswer] = []
+        in_pods = False
         for index, placement in enumerate(view.placements):
             ad = None
+            if placement.video is not None and placement.video.pod_id:
+                in_pods = True
             if winner[at] >= 0:
                 impression_id = impression_id_of(auction_id, index)
                 row = ad_of[at]
                 facts = ads[row] if row >= 0 else outside_facts(rows.outside[-1 - row].bid)
-                markup = with_impression(facts.markup, impression_id)
+                markup = composer.markup(facts, placement.native, impression_id)
                 price = price_of[at]
                 if converts:
                     price = held.rates.down(price, held.own_currency(winner[at]), currency)
@@ -57,7 +66,10 @@ def compose(
                 ad = Ad(impression_id, facts, markup, price, bidders[bidder_of[at]], worth_of[at], deal_id, currency)
             placements.append(PlacementAnswer(placement.placement_id, ad, reasons[at]))
             at += 1
-        answers.append(Answer(auction_id, view.request_id, tuple(placements)))
+        pods = pods_of(view.placements, placements) if in_pods else ()
+        for number, pod in enumerate(pods):
+            composer.keep_video(f"{auction_id}.pod{number}", pod.markup)
+        answers.append(Answer(auction_id, view.request_id, tuple(placements), pods=pods))
     return answers
 
 

@@ -9,11 +9,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange.creatives import AdFacts, ad_facts
+from exchange.creatives.ad_facts import AdFacts, KnownAds
+from exchange.creatives.formats import shape_of as shape_of_format
 from exchange.order_book import ANY_TERM, OrderBook, key_of, packed, table_of
 from exchange.placement_asks import PlacementAsks
 from exchange.ports import CAMPAIGN_ACCOUNTS, CreativeRecord, LineItemRecord, Ranker
-from exchange.request import Format, Placement, PricingModel
+from exchange.request import Placement, PricingModel
 from exchange.standing_bids import ADVERTISER, CAMPAIGN, CREATIVE, Standing, standing
 from exchange.traits import Kind, Trait
 from exchange.vocabulary import DEAL, RAREST_FIRST, Vocabulary
@@ -103,6 +104,7 @@ class InventoryCompiler:
         self._traits: dict[str, list[list[int]]] = {}
         self._known = KnownItems(np.zeros(1024, np.int32), np.zeros(1024, np.int32))
         self._rows: dict[int, int] = {}
+        self._ads = KnownAds()
         self._products: tuple[list[str], object, NDArray[np.float64]] | None = None
 
     def put(self, records: Iterable[LineItemRecord]) -> None:
@@ -130,6 +132,7 @@ class InventoryCompiler:
         made = sorted(self._standing.values(), key=lambda one: one.record.number)
         items = [one.record for one in made]
         words = self._vocabulary
+        self._ads.forget_all_but(set(self._standing))
         pairs = [(row, creative) for row, record in enumerate(items) for creative in record.creatives]
 
         product_ids = sorted({creative.product_id for _, creative in pairs if creative.product_id})
@@ -221,7 +224,7 @@ class InventoryCompiler:
             zones=tuple(zones),
             items=items,
             item_rows={record.line_item_id: row for row, record in enumerate(items)},
-            ads=[ad_facts(items[row], creative) for row, creative in pairs],
+            ads=[ad for item in items for ad in self._ads.of(item)],
             ad_creative_number=book.ad_creative,
             product_ids=product_ids,
             product_rows=product_rows,
@@ -304,10 +307,8 @@ def _least_money(bids: NDArray[np.int64], pricing: NDArray[np.uint8], rate: NDAr
 
 
 def shape_of(creative: CreativeRecord) -> tuple[int, int, int]:
-    """(format, width, height) under which a creative is found; a native ad takes the size that it is given."""
-    if creative.format == Format.NATIVE:
-        return creative.format, 0, 0
-    return creative.format, creative.width, creative.height
+    """(format, width, height) under which a creative is found."""
+    return shape_of_format(creative.format, creative.width, creative.height)
 
 
 def _hours(hours_of_week: tuple[int, ...]) -> tuple[int, int, int]:

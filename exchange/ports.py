@@ -54,7 +54,8 @@ class CreativeRecord(msgspec.Struct, frozen=True):
 
     `attributes` are of AdCOM's list of creative attributes; `language` is ISO 639-1 or empty; `app_bundle` is the app
     that is advertised; `mime` and `protocol` are those of a video, `skippable` whether it may be skipped. `body`,
-    `call_to_action` and `icon_url` are what a native ad shows beside its title and its image.
+    `call_to_action` and `icon_url` are what a native ad shows beside its title and its image, whose size `width` and
+    `height` then are. `media_files` are further files of the same video, for other players and lines.
     """
 
     creative_id: str
@@ -79,6 +80,17 @@ class CreativeRecord(msgspec.Struct, frozen=True):
     body: str = ""
     call_to_action: str = ""
     icon_url: str = ""
+    media_files: tuple[MediaFile, ...] = ()
+
+
+class MediaFile(msgspec.Struct, frozen=True):
+    """One file of a video; a bitrate of 0 is unknown."""
+
+    url: str
+    mime: str
+    width: int
+    height: int
+    bitrate_kbps: int = 0
 
 
 class LineItemSource(Protocol):

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from common.money import ABSURD_PRICE_MICROS
 from exchange.bidding import OutsideAnswer, OutsideBid
+from exchange.creatives.formats import of_offered_type
+from exchange.creatives.outside_markup import refusal_of_markup
 from exchange.currencies import BUILT_IN, RateTable, bid_rate
 from exchange.eligibility import CODE_INDEX
 from exchange.placement_asks import is_flexible_fit
@@ -18,7 +20,7 @@ from exchange.refusals import Refusal
 from exchange.request import Deal, Format, PageView, Placement
 from exchange.traits import VideoForm, is_secure, refusal_of_traits, traits_of
 
-MARKUP_LIMIT_BYTES = 16 * 1024
+MARKUP_LIMIT_BYTES = 64 * 1024
 # Of each bidder for each placement (OpenRTB 2.6 §7.3: several bids under deals, some in the open); its best ones count.
 DEAL_BIDS_EACH = 4
 OPEN_BIDS_EACH = 4
@@ -95,26 +97,6 @@ def _place_of(bid: OutsideBid, view: PageView) -> int:
     return -1
 
 
-def refusal_of(bid: OutsideBid, placement: Placement, rate: float) -> Refusal:
-    """The first rule that refuses this bid at this placement, or WON (0) when it may take part.
-
-    `rate` is what its currency is worth in the auction's, 0.0 when it may not be bid in.
-    """
-    if not _well_formed(bid):
-        return Refusal.INVALID_BID
-    if rate <= 0.0:
-        return Refusal.WRONG_CURRENCY
-    if bid.format not in {shape[0] for shape in placement.shapes}:
-        return Refusal.FORMAT_NOT_ALLOWED
-    if (bid.format, bid.width, bid.height) not in placement.shapes:
-        return Refusal.SIZE_NOT_ALLOWED
-    if bid.advertiser_domain in placement.blocked_advertisers:
-        return Refusal.ADVERTISER_BLOCKED
-    if bid.category in placement.blocked_categories:
-        return Refusal.CATEGORY_BLOCKED
-    return Refusal.WON
-
-
 def _best_few(own: list[ScreenedBid]) -> list[ScreenedBid]:
     """What one bidder bids, with all but its best few bids of each placement lost to its own better ones."""
     if len(own) <= min(DEAL_BIDS_EACH, OPEN_BIDS_EACH):
@@ -138,8 +120,8 @@ def verdict_of(bid: OutsideBid, view: PageView, placement: Placement, rate: floa
 
     `rate` is what its currency is worth in the auction's, 0.0 when it may not be bid in.
     """
-    if not _well_formed(bid):
-        return Refusal.INVALID_BID, -1
+    if malformed := _malformed(bid):
+        return malformed, -1
     if rate <= 0.0:
         return Refusal.WRONG_CURRENCY, -1
     deal = _deal_of(bid, placement)
@@ -155,6 +137,8 @@ def verdict_of(bid: OutsideBid, view: PageView, placement: Placement, rate: floa
         if placement.flex_sizes:
             formats.add(int(Format.BANNER))
         return (Refusal.SIZE_NOT_ALLOWED if bid.format in formats else Refusal.FORMAT_NOT_ALLOWED), deal
+    if not of_offered_type(bid.format, bid.mtype, frozenset({bid.format})):
+        return Refusal.FORMAT_NOT_ALLOWED, deal
     traits = traits_of(
         advertiser_domain=bid.advertiser_domain,
         seat=bid.seat,
@@ -165,7 +149,8 @@ def verdict_of(bid: OutsideBid, view: PageView, placement: Placement, rate: floa
         secure=not placement.secure or is_secure(bid.markup),
         video=_video(bid) if placement.video is not None and bid.format == Format.VIDEO else None,
     )
-    return refusal_of_traits(traits, view, placement), deal
+    # The markup last: it takes the longest to read.
+    return refusal_of_traits(traits, view, placement) or refusal_of_markup(bid.format, bid.markup), deal
 
 
 def _deal_of(bid: OutsideBid, placement: Placement) -> int:
@@ -193,15 +178,24 @@ def _video(bid: OutsideBid) -> VideoForm:
     return VideoForm(mimes, bid.protocol, duration_s, skippable)
 
 
-def _well_formed(bid: OutsideBid) -> bool:
-    return (
-        0 < bid.bid_micros <= ABSURD_PRICE_MICROS
-        and _DOMAIN.fullmatch(bid.advertiser_domain) is not None
-        and 0 < len(bid.markup) <= MARKUP_LIMIT_BYTES
-        and 0 < len(bid.creative_id) <= _NAME_LIMIT
+def _malformed(bid: OutsideBid) -> Refusal:
+    """What a bid lacks or has too much of; WON (0) when it is whole."""
+    if bid.bid_micros <= 0:
+        return Refusal.MISSING_PRICE
+    if _DOMAIN.fullmatch(bid.advertiser_domain) is None:
+        return Refusal.INVALID_ADVERTISER_DOMAIN
+    if not bid.creative_id:
+        return Refusal.MISSING_CREATIVE
+    if not bid.markup:
+        return Refusal.MISSING_MARKUP
+    whole = (
+        bid.bid_micros <= ABSURD_PRICE_MICROS
+        and len(bid.markup) <= MARKUP_LIMIT_BYTES
+        and len(bid.creative_id) <= _NAME_LIMIT
         and max(len(bid.bid_id), len(bid.category), len(bid.product_id), len(bid.seat), len(bid.deal_id)) <= _NAME_LIMIT
         and max(len(bid.categories), len(bid.attributes)) <= _LISTS_LIMIT
         and max(map(len, bid.categories), default=0) <= _NAME_LIMIT
         and len(bid.app_bundle) <= 253
         and max(len(bid.language), len(bid.mime)) <= _NAME_LIMIT
     )
+    return Refusal.WON if whole else Refusal.INVALID_BID

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from msgspec.structs import replace
 
 from exchange.answer import Answer
 from exchange.inventory import Snapshot
+from exchange.ports import LineItemRecord
 from exchange.request import PageView
 
 Parameters = tuple[object, ...]
@@ -28,12 +29,12 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 
 
 class Kept(msgspec.Struct, gc=False):
-    """An answer with what it holds for and how long; revisions of line items by id, -1 for an outside bid."""
+    """An answer with what it holds for and how long; its line items by id, None for an outside bid."""
 
     parameters: Parameters
     expires_at_ms: int
     sequence: int
-    revisions: dict[str, int]
+    line_items: dict[str, LineItemRecord | None]
     answer: Answer
 
 
@@ -45,10 +46,20 @@ class _Running(msgspec.Struct, gc=False):
 
 
 class SessionAnswers:
-    """Answers by session and parameters, in this process; the oldest leave when `limit` is reached."""
+    """Answers by session and parameters, in this process; the oldest leave when `limit` is reached.
 
-    def __init__(self, *, ttl_ms: int = 30_000, limit: int = 100_000) -> None:
+    `refreshed` brings a kept answer up to date for the page view that asks again, or says None when it holds no more.
+    """
+
+    def __init__(
+        self,
+        *,
+        ttl_ms: int = 30_000,
+        limit: int = 100_000,
+        refreshed: Callable[[Answer, PageView], Answer | None] = lambda answer, _: answer,
+    ) -> None:
         self._ttl_ms = ttl_ms
+        self._refreshed = refreshed
         self._limit = limit
         # By hash of the parameters, which costs some microseconds and is taken once.
         self._kept: OrderedDict[int, Kept] = OrderedDict()
@@ -69,13 +80,17 @@ class SessionAnswers:
         if kept is None or kept.parameters != parameters:
             return None, asked
         if now_ms >= kept.expires_at_ms or (
-            (kept.sequence != snapshot.sequence and not _unchanged(kept.revisions, snapshot))
+            (kept.sequence != snapshot.sequence and not _unchanged(kept.line_items, snapshot))
             or not _in_stock(kept.answer, snapshot)
         ):
             del self._kept[key]
             return None, asked
+        answer = self._refreshed(kept.answer, view)
+        if answer is None:
+            del self._kept[key]
+            return None, asked
         self.recalled += 1
-        return replace(kept.answer, request_id=view.request_id, kept=True), asked
+        return replace(answer, request_id=view.request_id, kept=True), asked
 
     def join(self, asked: Asked) -> asyncio.Future[Answer] | None:
         """The answer to the same question, which is being decided; None when it is not, and then the caller decides
@@ -115,15 +130,15 @@ class SessionAnswers:
             return
         for waiter in self._waiters_of(asked):
             waiter.set_result(answer)
-        revisions = {}
+        line_items = {}
         for placement in answer.placements:
             if placement.ad is not None:
                 row = snapshot.item_rows.get(placement.ad.line_item_id)
-                revisions[placement.ad.line_item_id] = snapshot.items[row].revision if row is not None else -1
-        if not revisions:
+                line_items[placement.ad.line_item_id] = snapshot.items[row] if row is not None else None
+        if not line_items:
             return
         expires_at_ms = now_ms + self._ttl_ms
-        self._kept[asked.key] = Kept(asked.parameters, expires_at_ms, snapshot.sequence, revisions, answer)
+        self._kept[asked.key] = Kept(asked.parameters, expires_at_ms, snapshot.sequence, line_items, answer)
         if len(self._kept) > self._limit:
             self._kept.popitem(last=False)
 
@@ -138,14 +153,15 @@ def _parameters(view: PageView) -> Parameters:
     )  # fmt: skip
 
 
-def _unchanged(revisions: dict[str, int], snapshot: Snapshot) -> bool:
-    for line_item_id, revision in revisions.items():
+def _unchanged(line_items: dict[str, LineItemRecord | None], snapshot: Snapshot) -> bool:
+    for line_item_id, line_item in line_items.items():
         row = snapshot.item_rows.get(line_item_id)
         if row is None:
             # Outside bids carry no line item of ours; a line item of ours that is gone must not be shown again.
-            if revision != -1:
+            if line_item is not None:
                 return False
-        elif snapshot.items[row].revision != revision:
+        # With its creatives, whose review or content changes without a revision of the line item.
+        elif snapshot.items[row] is not line_item and snapshot.items[row] != line_item:
             return False
     return True
 

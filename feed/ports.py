@@ -123,6 +123,7 @@ class FeedAd(msgspec.Struct, frozen=True):
     pricing_model: int = 0
     currency: str = ""
     bidder: str = ""
+    mtype: int = 0
 
 
 class AdSource(Protocol):

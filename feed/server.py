@@ -314,4 +314,5 @@ def _ad_message(ad: FeedAd) -> exchange_pb2.Ad:
         pricing_model=exchange_pb2.PricingModel.ValueType(ad.pricing_model),
         currency=ad.currency,
         bidder=ad.bidder,
+        mtype=ad.mtype,
     )

@@ -244,6 +244,16 @@ class Creative(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     REVIEW_STATE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    APP_BUNDLE_FIELD_NUMBER: _builtins.int
+    MIME_FIELD_NUMBER: _builtins.int
+    PROTOCOL_FIELD_NUMBER: _builtins.int
+    SKIPPABLE_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    CALL_TO_ACTION_FIELD_NUMBER: _builtins.int
+    ICON_URL_FIELD_NUMBER: _builtins.int
+    MEDIA_FILES_FIELD_NUMBER: _builtins.int
     creative_id: _builtins.str
     advertiser_id: _builtins.str
     format: _exchange_pb2.Format.ValueType
@@ -260,6 +270,28 @@ class Creative(_message.Message):
     """The category that publishers may block."""
     review_state: Global___ReviewState.ValueType
     revision: _builtins.int
+    language: _builtins.str
+    """BCP 47, of the words in it; empty is unknown."""
+    app_bundle: _builtins.str
+    """The app that is advertised, as its store names it."""
+    mime: _builtins.str
+    """Of `video_url`: video/mp4 when empty, or webm, ogg, quicktime, 3gpp, and playlists of HLS and DASH."""
+    protocol: _builtins.int
+    """AdCOM's number of the VAST that a video is answered with: 7 (4.0), 11 (4.1) or 13 (4.2, when 0)."""
+    skippable: _builtins.bool
+    """A video that may be skipped after five seconds."""
+    body: _builtins.str
+    """What a native ad shows beside its title; at most 500 and 40 characters."""
+    call_to_action: _builtins.str
+    icon_url: _builtins.str
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """AdCOM's list of creative attributes, by which publishers block; from 500 on a vendor's own."""
+
+    @_builtins.property
+    def media_files(self) -> _containers.RepeatedCompositeFieldContainer[Global___MediaFile]:
+        """More files of the same video, for other players and lines; at most 10."""
+
     def __init__(
         self,
         *,
@@ -277,14 +309,56 @@ class Creative(_message.Message):
         category: _builtins.str = ...,
         review_state: Global___ReviewState.ValueType = ...,
         revision: _builtins.int = ...,
+        attributes: _abc.Iterable[_builtins.int] | None = ...,
+        language: _builtins.str = ...,
+        app_bundle: _builtins.str = ...,
+        mime: _builtins.str = ...,
+        protocol: _builtins.int = ...,
+        skippable: _builtins.bool = ...,
+        body: _builtins.str = ...,
+        call_to_action: _builtins.str = ...,
+        icon_url: _builtins.str = ...,
+        media_files: _abc.Iterable[Global___MediaFile] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_id", b"advertiser_id", "category", b"category", "creative_id", b"creative_id", "duration_s", b"duration_s", "format", b"format", "height", b"height", "image_url", b"image_url", "landing_url", b"landing_url", "product_id", b"product_id", "review_state", b"review_state", "revision", b"revision", "title", b"title", "video_url", b"video_url", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_id", b"advertiser_id", "app_bundle", b"app_bundle", "attributes", b"attributes", "body", b"body", "call_to_action", b"call_to_action", "category", b"category", "creative_id", b"creative_id", "duration_s", b"duration_s", "format", b"format", "height", b"height", "icon_url", b"icon_url", "image_url", b"image_url", "landing_url", b"landing_url", "language", b"language", "media_files", b"media_files", "mime", b"mime", "product_id", b"product_id", "protocol", b"protocol", "review_state", b"review_state", "revision", b"revision", "skippable", b"skippable", "title", b"title", "video_url", b"video_url", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Creative: _TypeAlias = Creative  # noqa: Y015
+
+@_typing.final
+class MediaFile(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    MIME_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    BITRATE_KBPS_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    mime: _builtins.str
+    width: _builtins.int
+    height: _builtins.int
+    bitrate_kbps: _builtins.int
+    """0 is unknown."""
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        mime: _builtins.str = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        bitrate_kbps: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bitrate_kbps", b"bitrate_kbps", "height", b"height", "mime", b"mime", "url", b"url", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MediaFile: _TypeAlias = MediaFile  # noqa: Y015
 
 @_typing.final
 class Targeting(_message.Message):
@@ -586,6 +660,39 @@ class CreateCreativeRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateCreativeRequest: _TypeAlias = CreateCreativeRequest  # noqa: Y015
+
+@_typing.final
+class ChangeCreativeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    CREATIVE_ID_FIELD_NUMBER: _builtins.int
+    CREATIVE_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    idempotency_key: _builtins.str
+    creative_id: _builtins.str
+    @_builtins.property
+    def creative(self) -> Global___Creative:
+        """All of the creative as it shall be; advertiser_id and format stay as they are. With a revision, the change is made
+        only if the creative still has that one.
+        """
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        creative_id: _builtins.str = ...,
+        creative: Global___Creative | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["creative", b"creative"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["creative", b"creative", "creative_id", b"creative_id", "idempotency_key", b"idempotency_key", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeCreativeRequest: _TypeAlias = ChangeCreativeRequest  # noqa: Y015
 
 @_typing.final
 class CreateLineItemRequest(_message.Message):

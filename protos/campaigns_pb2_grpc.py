@@ -79,6 +79,11 @@ class CampaignServiceStub:
                 request_serializer=protos_dot_campaigns__pb2.ListRequest.SerializeToString,
                 response_deserializer=protos_dot_campaigns__pb2.CreativePage.FromString,
                 _registered_method=True)
+        self.ChangeCreative = channel.unary_unary(
+                '/haat.campaigns.v1.CampaignService/ChangeCreative',
+                request_serializer=protos_dot_campaigns__pb2.ChangeCreativeRequest.SerializeToString,
+                response_deserializer=protos_dot_campaigns__pb2.Creative.FromString,
+                _registered_method=True)
         self.ReviewCreative = channel.unary_unary(
                 '/haat.campaigns.v1.CampaignService/ReviewCreative',
                 request_serializer=protos_dot_campaigns__pb2.ReviewCreativeRequest.SerializeToString,
@@ -175,6 +180,13 @@ class CampaignServiceServicer:
 
     def ListCreatives(self, request, context):
         """parent_id: an advertiser.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeCreative(self, request, context):
+        """Another content for a creative, under a new revision; what is shown changed, so it is reviewed again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -279,6 +291,11 @@ def add_CampaignServiceServicer_to_server(servicer, server):
                     servicer.ListCreatives,
                     request_deserializer=protos_dot_campaigns__pb2.ListRequest.FromString,
                     response_serializer=protos_dot_campaigns__pb2.CreativePage.SerializeToString,
+            ),
+            'ChangeCreative': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeCreative,
+                    request_deserializer=protos_dot_campaigns__pb2.ChangeCreativeRequest.FromString,
+                    response_serializer=protos_dot_campaigns__pb2.Creative.SerializeToString,
             ),
             'ReviewCreative': grpc.unary_unary_rpc_method_handler(
                     servicer.ReviewCreative,
@@ -564,6 +581,33 @@ class CampaignService:
             '/haat.campaigns.v1.CampaignService/ListCreatives',
             protos_dot_campaigns__pb2.ListRequest.SerializeToString,
             protos_dot_campaigns__pb2.CreativePage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeCreative(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.campaigns.v1.CampaignService/ChangeCreative',
+            protos_dot_campaigns__pb2.ChangeCreativeRequest.SerializeToString,
+            protos_dot_campaigns__pb2.Creative.FromString,
             options,
             channel_credentials,
             insecure,

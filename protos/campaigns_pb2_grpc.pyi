@@ -45,6 +45,8 @@ class CampaignServiceStub:
     GetCreative: _grpc.UnaryUnaryMultiCallable[_campaigns_pb2.GetRequest, _campaigns_pb2.Creative]
     ListCreatives: _grpc.UnaryUnaryMultiCallable[_campaigns_pb2.ListRequest, _campaigns_pb2.CreativePage]
     """parent_id: an advertiser."""
+    ChangeCreative: _grpc.UnaryUnaryMultiCallable[_campaigns_pb2.ChangeCreativeRequest, _campaigns_pb2.Creative]
+    """Another content for a creative, under a new revision; what is shown changed, so it is reviewed again."""
     ReviewCreative: _grpc.UnaryUnaryMultiCallable[_campaigns_pb2.ReviewCreativeRequest, _campaigns_pb2.Creative]
     """For operators: approve or refuse a creative."""
     CreateLineItem: _grpc.UnaryUnaryMultiCallable[_campaigns_pb2.CreateLineItemRequest, _campaigns_pb2.LineItem]
@@ -72,6 +74,8 @@ class CampaignServiceAsyncStub(CampaignServiceStub):
     GetCreative: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.GetRequest, _campaigns_pb2.Creative]  # type: ignore[assignment]
     ListCreatives: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.ListRequest, _campaigns_pb2.CreativePage]  # type: ignore[assignment]
     """parent_id: an advertiser."""
+    ChangeCreative: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.ChangeCreativeRequest, _campaigns_pb2.Creative]  # type: ignore[assignment]
+    """Another content for a creative, under a new revision; what is shown changed, so it is reviewed again."""
     ReviewCreative: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.ReviewCreativeRequest, _campaigns_pb2.Creative]  # type: ignore[assignment]
     """For operators: approve or refuse a creative."""
     CreateLineItem: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.CreateLineItemRequest, _campaigns_pb2.LineItem]  # type: ignore[assignment]
@@ -150,6 +154,14 @@ class CampaignServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_campaigns_pb2.CreativePage, _abc.Awaitable[_campaigns_pb2.CreativePage]]:
         """parent_id: an advertiser."""
+
+    @_abc_1.abstractmethod
+    def ChangeCreative(
+        self,
+        request: _campaigns_pb2.ChangeCreativeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_campaigns_pb2.Creative, _abc.Awaitable[_campaigns_pb2.Creative]]:
+        """Another content for a creative, under a new revision; what is shown changed, so it is reviewed again."""
 
     @_abc_1.abstractmethod
     def ReviewCreative(

@@ -583,6 +583,8 @@ class Ad(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     BIDDER_FIELD_NUMBER: _builtins.int
     DEAL_ID_FIELD_NUMBER: _builtins.int
+    MTYPE_FIELD_NUMBER: _builtins.int
+    DURATION_S_FIELD_NUMBER: _builtins.int
     impression_id: _builtins.str
     """Names this ad in notices."""
     line_item_id: _builtins.str
@@ -594,7 +596,7 @@ class Ad(_message.Message):
     width: _builtins.int
     height: _builtins.int
     markup: _builtins.str
-    """HTML for a banner, JSON for a product listing, VAST for video."""
+    """HTML for a banner, JSON for a product listing and a native ad (OpenRTB Native 1.2), VAST for video."""
     price_micros: _builtins.int
     """What the advertiser pays per unit of `pricing_model`, never above its bid."""
     pricing_model: Global___PricingModel.ValueType
@@ -603,6 +605,10 @@ class Ad(_message.Message):
     """Which bidder brought it."""
     deal_id: _builtins.str
     """The deal it was sold under; empty in the open."""
+    mtype: _builtins.int
+    """OpenRTB 2.6 §4.2.3: 1 banner, 2 video, 4 native; a product listing is 4."""
+    duration_s: _builtins.int
+    """Of a video, in seconds."""
     def __init__(
         self,
         *,
@@ -621,10 +627,12 @@ class Ad(_message.Message):
         currency: _builtins.str = ...,
         bidder: _builtins.str = ...,
         deal_id: _builtins.str = ...,
+        mtype: _builtins.int = ...,
+        duration_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "advertiser_id", b"advertiser_id", "bidder", b"bidder", "creative_id", b"creative_id", "currency", b"currency", "deal_id", b"deal_id", "format", b"format", "height", b"height", "impression_id", b"impression_id", "line_item_id", b"line_item_id", "markup", b"markup", "price_micros", b"price_micros", "pricing_model", b"pricing_model", "product_id", b"product_id", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "advertiser_id", b"advertiser_id", "bidder", b"bidder", "creative_id", b"creative_id", "currency", b"currency", "deal_id", b"deal_id", "duration_s", b"duration_s", "format", b"format", "height", b"height", "impression_id", b"impression_id", "line_item_id", b"line_item_id", "markup", b"markup", "mtype", b"mtype", "price_micros", b"price_micros", "pricing_model", b"pricing_model", "product_id", b"product_id", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -667,12 +675,17 @@ class Answer(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PLACEMENTS_FIELD_NUMBER: _builtins.int
     KEPT_FIELD_NUMBER: _builtins.int
+    PODS_FIELD_NUMBER: _builtins.int
     auction_id: _builtins.str
     request_id: _builtins.str
     kept: _builtins.bool
     """The same session asked the same thing before and gets the same answer."""
     @_builtins.property
     def placements(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlacementAnswer]: ...
+    @_builtins.property
+    def pods(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pod]:
+        """The video breaks among the placements."""
+
     def __init__(
         self,
         *,
@@ -680,14 +693,46 @@ class Answer(_message.Message):
         request_id: _builtins.str = ...,
         placements: _abc.Iterable[Global___PlacementAnswer] | None = ...,
         kept: _builtins.bool = ...,
+        pods: _abc.Iterable[Global___Pod] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id", b"auction_id", "kept", b"kept", "placements", b"placements", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id", b"auction_id", "kept", b"kept", "placements", b"placements", "pods", b"pods", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Answer: _TypeAlias = Answer  # noqa: Y015
+
+@_typing.final
+class Pod(_message.Message):
+    """The sold slots of one break in the order in which they play, and one VAST document of all their ads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POD_ID_FIELD_NUMBER: _builtins.int
+    PLACEMENT_IDS_FIELD_NUMBER: _builtins.int
+    DURATION_S_FIELD_NUMBER: _builtins.int
+    MARKUP_FIELD_NUMBER: _builtins.int
+    pod_id: _builtins.str
+    duration_s: _builtins.int
+    markup: _builtins.str
+    @_builtins.property
+    def placement_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        pod_id: _builtins.str = ...,
+        placement_ids: _abc.Iterable[_builtins.str] | None = ...,
+        duration_s: _builtins.int = ...,
+        markup: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_s", b"duration_s", "markup", b"markup", "placement_ids", b"placement_ids", "pod_id", b"pod_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pod: _TypeAlias = Pod  # noqa: Y015
 
 @_typing.final
 class AuctionResult(_message.Message):

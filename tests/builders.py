@@ -16,6 +16,8 @@ from exchange.auction import Auction
 from exchange.bidder_terms import BidderTerms
 from exchange.bidding import OutsideBid, OutsideBidder
 from exchange.callout import Callout
+from exchange.creatives.composer import Composer
+from exchange.creatives.templates import plain_urls
 from exchange.currencies import BUILT_IN
 from exchange.holds import WonBatch
 from exchange.inventory import InventoryCompiler, Snapshot
@@ -26,8 +28,10 @@ from exchange.session_answers import SessionAnswers
 from exchange.session_impressions import SessionImpressions
 from streams.auction_block import AuctionColumns
 from streams.ports import Profile
+from streams.product import Product
 
 ALL_PERMISSIONS = 15
+PUBLIC_URL = "https://ads.example"
 BANNER = (int(Format.BANNER), 300, 250)
 LISTING = (int(Format.PRODUCT_LISTING), 0, 0)
 
@@ -81,6 +85,17 @@ def an_outside_bid(auction_id: str, **changes: Any) -> OutsideBid:
         "height": 250, "markup": "<b>hello</b>", "category": "", "product_id": "",
     }  # fmt: skip
     return OutsideBid(auction_id=auction_id, **{**facts, **changes})
+
+
+def a_product(number: int = 1, **changes: Any) -> Product:
+    """A chair at 49.90 EUR, in stock."""
+    facts: dict[str, Any] = {
+        "product_id": f"product-{number}", "tenant_id": "shop", "name": "Oak chair", "brand": "Chairs of Dhaka",
+        "category": "furniture", "price_micros": 49_900_000, "currency": "EUR",
+        "image_url": "https://shop.example/chair.png", "landing_url": "https://shop.example/chair", "in_stock": True,
+        "attributes": {},
+    }  # fmt: skip
+    return Product(**{**facts, **changes})
 
 
 class FlatRanker:
@@ -181,6 +196,7 @@ class Market:
         in_stock: Callable[[str], bool] = lambda _: True,
         publish: Callable[[AuctionColumns], None] | None = None,
         session_answer_ttl_ms: int = 30_000,
+        product: Callable[[str], Product | None] = lambda _: None,
     ) -> None:
         self.clock = SteppedClock()
         self.purse = Purse()
@@ -192,6 +208,7 @@ class Market:
             engagement_value_micros=engagement_value_micros,
             rate_of=lambda currency: BUILT_IN.factor(currency, "EUR"),
         )
+        composer = Composer(urls=plain_urls(PUBLIC_URL), product=product)
         self.tally = Tally()
         self.sessions = SessionImpressions()
         self.published: list[AuctionColumns] = []
@@ -206,7 +223,8 @@ class Market:
             outside=[Callout(bidder, self.clock, terms=terms or BidderTerms()) for bidder in outside],
             ranker=self.ranker,
             money=self.purse,
-            answers=SessionAnswers(ttl_ms=session_answer_ttl_ms),
+            answers=SessionAnswers(ttl_ms=session_answer_ttl_ms, refreshed=composer.refreshed),
+            composer=composer,
             publish=publish or self.published.append,
             hold=self.held.append,
             observer=self.tally,

@@ -14,6 +14,7 @@ from backends.sql import open_engine, sqlite_url
 from common.errors import Conflict
 from exchange.campaign_ports import Answered, Audit, CampaignStore, Change
 from exchange.campaign_values import Budget, Cap, CapScope, FrequencyCap, ReviewState, Schedule, State, Targeting
+from exchange.ports import MediaFile
 from tests.campaign_stores import ADVERTISER, CAMPAIGN, CREATIVE, LINE_ITEM
 
 replace = msgspec.structs.replace
@@ -147,6 +148,24 @@ def test_what_is_set_reads_back(store: CampaignStore) -> None:
         assert unit.line_item(A, ITEM.line_item_id) == replace(
             ITEM, number=1, bid_micros=77, budget=Budget(2, 1), revision=3
         )
+
+
+def test_a_creative_reads_back_as_it_was_set_whatever_it_holds(store: CampaignStore) -> None:
+    fill(store)
+    film = replace(
+        CHAIR, format=3, title="Film", video_url="https://chairs.example/7.mp4", duration_s=15, mime="video/webm",
+        protocol=7, skippable=True, attributes=(6, 16), language="bn", app_bundle="com.chairs", body="Oak",
+        call_to_action="Sit", icon_url="https://chairs.example/i.png", revision=2, number=1,
+        media_files=(MediaFile("https://chairs.example/s.mp4", "video/mp4", 320, 180, 800),),
+    )  # fmt: skip
+    with store.writing() as unit:
+        unit.set_creative(film)
+
+    with store.reading() as unit:
+        assert unit.creative(A, CHAIR.creative_id) == film
+        assert unit.creative(A, TABLE.creative_id) == replace(TABLE, number=2)
+    with pytest.raises(Conflict), store.writing() as unit:
+        unit.set_creative(film)
 
 
 def test_a_change_to_what_changed_meanwhile_is_a_conflict(store: CampaignStore) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import Engine
 
 from backends.line_items_sql import SqlLineItemSource
 from exchange.campaign_values import Budget, Cap, CapScope, FrequencyCap, ReviewState, Schedule, State, Targeting
-from exchange.ports import LineItemSource
+from exchange.ports import LineItemSource, MediaFile
 from tests.campaign_stores import LINE_ITEM, CampaignWorld, campaign_world
 
 SOURCES: dict[str, Callable[[Engine], LineItemSource]] = {"sqlite": SqlLineItemSource}
@@ -89,6 +90,20 @@ def test_only_what_could_run_is_active(world: CampaignWorld, source: LineItemSou
     assert [record.number for record in source.active()] == [1]
 
 
+def test_all_that_is_said_of_a_creative_reaches_the_snapshot(world: CampaignWorld, source: LineItemSource) -> None:
+    advertiser = world.an_advertiser()
+    said: dict[str, Any] = {
+        "format": 3, "video_url": "https://chairs.example/7.mp4", "duration_s": 15, "mime": "video/webm",
+        "protocol": 7, "skippable": True, "attributes": (6, 16), "language": "bn", "app_bundle": "com.chairs",
+        "body": "Oak", "call_to_action": "Sit", "icon_url": "https://chairs.example/i.png",
+        "media_files": (MediaFile("https://chairs.example/s.mp4", "video/mp4", 320, 180, 800),),
+    }  # fmt: skip
+    world.a_line_item(world.a_campaign(advertiser), world.a_creative(advertiser, **said))
+
+    (creative,) = source.active()[0].creatives
+    assert {name: getattr(creative, name) for name in said} == said
+
+
 def test_every_change_grows_the_sequence(world: CampaignWorld, source: LineItemSource) -> None:
     _, _, _, item = world.a_whole_campaign()
     before = source.sequence()
@@ -106,6 +121,12 @@ def test_a_change_brings_the_line_items_it_touches_and_no_others(world: Campaign
     changes: list[tuple[Callable[[], object], set[str]]] = [
         (lambda: world.campaigns.change_bid(world.write(), item.line_item_id, 5), {item.line_item_id}),
         (lambda: world.campaigns.change_budget(world.write(), campaign.campaign_id, Budget(5)), {item.line_item_id}),
+        (
+            lambda: world.campaigns.change_creative(
+                world.write(), creative.creative_id, msgspec.structs.replace(creative, title="Another")
+            ),
+            {item.line_item_id},
+        ),
         (lambda: world.campaigns.review_creative(operator, creative.creative_id, 2), {item.line_item_id}),
         (
             lambda: world.campaigns.set_state(world.write(), advertiser.advertiser_id, State.PAUSED),

@@ -202,3 +202,16 @@ def test_the_share_that_is_leased_is_a_part_and_never_a_count(tmp_path: Path) ->
     assert loaded(tmp_path).lease_share == 0.05
     assert loaded(tmp_path, environment={"HAAT_LEASE_SHARE": "0.2"}).lease_share == 0.2
     assert "HAAT_LEASE_SHARE" in errors_of(tmp_path, environment={"HAAT_LEASE_SHARE": "20"})
+
+
+def test_the_public_address_is_that_of_the_pages_unless_it_is_given(tmp_path: Path) -> None:
+    assert loaded(tmp_path, {"http_host": "::1", "http_port": 81}).http_url == "http://[::1]:81"
+    assert loaded(tmp_path, {"public_url": "https://ads.shop.example/"}).public_url == "https://ads.shop.example"
+    for wrong in (
+        "ads.shop.example",
+        "https://",
+        "https://a.example/path",
+        "javascript:alert(1)",
+        'https://a"b.example',
+    ):
+        assert "https://ads.shop.example" in errors_of(tmp_path, {"public_url": wrong})["--public-url"]

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, inspect, text
@@ -12,6 +13,7 @@ from backends import sql_schema
 from backends.sql import open_engine, reading, sqlite_url, writing
 from backends.sql_schema import METADATA
 from common.errors import BackendUnavailable, Conflict
+from tests.campaign_stores import CampaignWorld, campaign_world
 
 
 @pytest.fixture
@@ -28,6 +30,32 @@ def test_a_fresh_store_has_every_table_and_its_version(tmp_path: Path) -> None:
         engine = open_engine(sqlite_url(tmp_path / "deep" / "er"))
         assert set(inspect(engine).get_table_names()) == {*METADATA.tables, "alembic_version"}
         engine.dispose()
+
+
+def test_creatives_of_before_native_ads_and_videos_stay_readable(tmp_path: Path) -> None:
+    with campaign_world(tmp_path) as world:
+        video: dict[str, Any] = {"format": 3, "video_url": "https://chairs.example/7.mp4", "duration_s": 15}
+        advertiser = world.an_advertiser()
+        before = [world.a_creative(advertiser), world.a_creative(advertiser, **video)]
+        with writing(world.engine) as connection:
+            for column in (
+                *("attributes", "language", "app_bundle", "mime", "protocol", "skippable", "body", "call_to_action"),
+                *("icon_url", "media_files"),
+            ):
+                connection.execute(text(f"ALTER TABLE creatives DROP COLUMN {column}"))
+            connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+
+    with campaign_world(tmp_path) as world, world.store.reading() as unit:
+        tenant_id = tenant_of(world, before[0].creative_id)
+        assert [unit.creative(tenant_id, creative.creative_id) for creative in before] == before
+
+
+def tenant_of(world: CampaignWorld, creative_id: str) -> str:
+    with reading(world.engine) as connection:
+        found = connection.execute(
+            text("SELECT tenant_id FROM creatives WHERE creative_id = :id"), {"id": creative_id}
+        ).scalar_one()
+    return str(found)
 
 
 def test_no_file_of_tables_was_forgotten() -> None:

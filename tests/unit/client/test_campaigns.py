@@ -76,6 +76,7 @@ async def test_every_method_of_the_campaign_service_is_called_by_its_name() -> N
         await client.create_creative(campaigns_pb2.Creative())
         await client.get_creative("cr")
         await client.list_creatives("a")
+        await client.change_creative("cr", campaigns_pb2.Creative())
         await client.review_creative("cr", campaigns_pb2.REVIEW_STATE_APPROVED)
         await client.create_line_item(campaigns_pb2.LineItem())
         await client.get_line_item("l")

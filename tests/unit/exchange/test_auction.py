@@ -334,12 +334,13 @@ async def test_an_outside_bid_wins_when_it_is_the_best() -> None:
 @pytest.mark.parametrize(
     ("changes", "refusal"),
     [
-        ({"bid_micros": -1}, Refusal.INVALID_BID),
+        ({"bid_micros": -1}, Refusal.MISSING_PRICE),
         ({"bid_micros": 10**18}, Refusal.INVALID_BID),
         ({"placement_id": "elsewhere"}, Refusal.INVALID_BID),
-        ({"advertiser_domain": "<script>"}, Refusal.INVALID_BID),
-        ({"markup": ""}, Refusal.INVALID_BID),
-        ({"markup": "x" * 20_000}, Refusal.INVALID_BID),
+        ({"advertiser_domain": "<script>"}, Refusal.INVALID_ADVERTISER_DOMAIN),
+        ({"markup": ""}, Refusal.MISSING_MARKUP),
+        ({"markup": "x" * 70_000}, Refusal.INVALID_BID),
+        ({"creative_id": ""}, Refusal.MISSING_CREATIVE),
         ({"currency": "USD"}, Refusal.WRONG_CURRENCY),
         ({"format": 3}, Refusal.FORMAT_NOT_ALLOWED),
         ({"width": 728}, Refusal.SIZE_NOT_ALLOWED),

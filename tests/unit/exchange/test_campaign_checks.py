@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import FieldError
 from common.money import ABSURD_BUDGET_MICROS, ABSURD_PRICE_MICROS
-from exchange.campaign_checks import checked_advertiser, checked_campaign, checked_creative, checked_line_item
+from exchange.campaign_checks import checked_advertiser, checked_campaign, checked_line_item
 from exchange.campaign_values import (
     Advertiser,
     Budget,
@@ -20,6 +20,8 @@ from exchange.campaign_values import (
     State,
     Targeting,
 )
+from exchange.creative_checks import checked_creative
+from exchange.ports import MediaFile
 from tests.campaign_stores import ADVERTISER, CAMPAIGN, CREATIVE, LINE_ITEM
 
 replace = msgspec.structs.replace
@@ -105,8 +107,8 @@ def test_a_bad_campaign_names_the_field(changes: dict[str, Any], field: str) -> 
         ({"width": 0, "height": 0}, ["width", "height"]),
         ({"height": 10_001}, ["height"]),
         ({"format": 2}, ["width", "height"]),
-        ({"format": 3}, ["video_url"]),
-        ({"format": 3, "video_url": "file:///etc/passwd"}, ["video_url"]),
+        ({"format": 3}, ["duration_s", "video_url"]),
+        ({"format": 3, "duration_s": 15, "video_url": "file:///etc/passwd"}, ["video_url"]),
         ({"landing_url": ""}, ["landing_url"]),
         ({"landing_url": "javascript:alert(1)"}, ["landing_url"]),
         ({"landing_url": "//chairs.example/7"}, ["landing_url"]),
@@ -230,3 +232,51 @@ def test_words_are_put_into_one_form() -> None:
 
 def test_a_campaign_without_a_time_zone_counts_its_days_in_utc() -> None:
     assert checked_campaign(replace(A_CAMPAIGN, time_zone=""), "EUR", []).time_zone == "UTC"
+
+
+A_VIDEO = replace(A_CREATIVE, format=3, duration_s=15, video_url="https://chairs.example/7.mp4")
+A_FILE = MediaFile("https://chairs.example/s.mp4", "video/mp4", 320, 180, 800)
+
+
+@pytest.mark.parametrize(
+    ("draft", "named"),
+    [
+        (A_VIDEO, []),
+        (replace(A_VIDEO, mime="Video/WebM", protocol=7, skippable=True, media_files=(A_FILE,)), []),
+        (replace(A_VIDEO, duration_s=0), ["duration_s"]),
+        (replace(A_VIDEO, duration_s=3_601), ["duration_s"]),
+        (replace(A_VIDEO, mime="text/html"), ["mime"]),
+        (replace(A_VIDEO, protocol=2), ["protocol"]),
+        (replace(A_VIDEO, media_files=(A_FILE,) * 11), ["media_files"]),
+        (
+            replace(A_VIDEO, media_files=(MediaFile("ftp://x.example/a", "", 0, -1, 10**9),)),
+            [f"media_files[0].{name}" for name in ("width", "height", "bitrate_kbps", "url", "mime")],
+        ),
+        (replace(A_CREATIVE, mime="video/mp4", protocol=13, skippable=True), ["mime", "protocol", "skippable"]),
+        (replace(A_CREATIVE, media_files=(A_FILE,)), ["media_files"]),
+        (replace(A_CREATIVE, attributes=(0, 19, 499, 1_000)), [f"attributes[{at}]" for at in range(4)]),
+        (replace(A_CREATIVE, attributes=(1,) * 33), ["attributes"]),
+        (replace(A_CREATIVE, attributes=(18, 1, 500)), []),
+        (replace(A_CREATIVE, language="en_GB"), ["language"]),
+        (replace(A_CREATIVE, app_bundle="com.chairs shop"), ["app_bundle"]),
+        (replace(A_CREATIVE, body="x" * 501), ["body"]),
+        (replace(A_CREATIVE, call_to_action="x" * 41), ["call_to_action"]),
+        (replace(A_CREATIVE, icon_url="javascript:alert(1)"), ["icon_url"]),
+        (replace(A_CREATIVE, format=4, width=0, height=0), []),
+        (replace(A_CREATIVE, format=4, width=600, height=0), ["height"]),
+        (replace(A_CREATIVE, format=4, title=" "), ["title"]),
+        (replace(A_VIDEO, format=4), []),
+        (replace(A_VIDEO, format=4, width=0, height=0, duration_s=0), ["width", "height", "duration_s"]),
+        (replace(A_VIDEO, format=4, video_url="", skippable=True), ["skippable"]),
+    ],
+)
+def test_what_a_creative_cannot_be_is_named(draft: Creative, named: list[str]) -> None:
+    assert complaints(draft) == [f"creative.{name}" for name in named]
+
+
+def test_a_video_says_in_its_attributes_whether_it_can_be_skipped() -> None:
+    errors: list[FieldError] = []
+
+    assert checked_creative(replace(A_VIDEO, skippable=True, attributes=(6,)), errors).attributes == (6, 16)
+    assert checked_creative(replace(A_VIDEO, attributes=(6, 16)), errors).attributes == (6,)
+    assert errors == []

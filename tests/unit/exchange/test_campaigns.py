@@ -283,3 +283,40 @@ def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         source = SqlLineItemSource(world.engine)
         assert [record.bid_micros for record in source.active()] == [9]
         assert source.sequence() == 5
+
+
+def test_a_changed_creative_is_reviewed_again(world: CampaignWorld) -> None:
+    advertiser = world.an_advertiser()
+    creative = world.a_creative(advertiser)
+    world.campaigns.review_creative(world.write(role="operator"), creative.creative_id, ReviewState.APPROVED)
+    draft = replace(creative, advertiser_id="", format=0, title="A better chair", attributes=(6,), language="EN")
+    changed = world.campaigns.change_creative(world.write(), creative.creative_id, replace(draft, revision=2))
+
+    expected = replace(creative, title="A better chair", attributes=(6,), language="en", revision=3)
+    assert changed == expected
+    assert world.campaigns.creative(world.tenant_a, creative.creative_id) == expected
+    assert changed.review_state == ReviewState.PENDING
+
+
+def test_a_creative_that_is_changed_into_itself_stays_as_it_is(world: CampaignWorld) -> None:
+    creative = world.a_creative(world.an_advertiser())
+    approved = world.campaigns.review_creative(world.write(role="operator"), creative.creative_id, ReviewState.APPROVED)
+
+    assert world.campaigns.change_creative(world.write(), creative.creative_id, approved) == approved
+
+
+def test_a_change_of_a_creative_names_what_it_cannot_do(world: CampaignWorld) -> None:
+    creative = world.a_creative(world.an_advertiser())
+
+    with pytest.raises(Conflict, match="read it and send the change again"):
+        world.campaigns.change_creative(world.write(), creative.creative_id, replace(creative, title="x", revision=9))
+    with pytest.raises(InvalidInput) as refused:
+        world.campaigns.change_creative(
+            world.write(), creative.creative_id, replace(creative, format=3, landing_url="mailto:a@b.example")
+        )
+    assert [error.field for error in refused.value.errors] == ["creative.format", "creative.landing_url"]
+    others = world.write(tenant_id=world.tenant_b)
+    with pytest.raises(NotFound):
+        world.campaigns.change_creative(others, creative.creative_id, replace(creative, title="theirs"))
+    with pytest.raises(NotFound):
+        world.campaigns.change_creative(world.write(), "nobody", creative)

@@ -107,6 +107,10 @@ async def test_everything_that_is_sent_comes_back(client: Client) -> None:
         advertiser_id=advertiser.advertiser_id, format=3, width=640, height=360, title="Film",
         image_url="https://chairs.example/1.png", landing_url="https://chairs.example/1",
         video_url="https://chairs.example/1.mp4", duration_s=15, product_id="p1", category="furniture",
+        attributes=[6, 16], language="bn", app_bundle="com.chairs", mime="video/webm", protocol=7, skippable=True,
+        body="Made of oak", call_to_action="Sit down", icon_url="https://chairs.example/icon.png",
+        media_files=[{"url": "https://chairs.example/s.mp4", "mime": "video/mp4", "width": 320, "height": 180,
+                      "bitrate_kbps": 800}],
     )  # fmt: skip
     creative = await client.call(
         "CreateCreative",

@@ -1,0 +1,112 @@
+"""Which markup does this impression get? The template that fits the moment, filled with the impression's addresses.
+
+Templates that depend on a product or on a placement's terms are written when they are first needed and remembered
+until the product changes, so an answer costs one look-up and one join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec.structs import replace
+
+from exchange.answer import Answer
+from exchange.creatives.ad_facts import AdFacts
+from exchange.creatives.formats import FORMATS, VIDEO_MTYPE
+from exchange.creatives.native import missing
+from exchange.creatives.shown import Shown
+from exchange.creatives.templates import Template, UrlsOf
+from exchange.request import NativeTerms, PageView
+from streams.product import Product
+
+_REMEMBERED = 20_000
+
+
+class _Live(msgspec.Struct):
+    """What is remembered of an ad in a placement's terms: for which product, whether it fits, and its template."""
+
+    facts: AdFacts
+    product: Product | None
+    fits: bool
+    template: Template | None = None
+
+
+class Composer:
+    """Makes the markup of won ads. `product` answers for a product id from the catalogue, with the same object until
+    the product changes; `urls` gives the addresses of an impression. `keep_video` is told a video's impression and
+    document, for players that fetch it.
+    """
+
+    def __init__(
+        self,
+        *,
+        urls: UrlsOf,
+        product: Callable[[str], Product | None],
+        keep_video: Callable[[str, str], None] = lambda *_: None,
+    ) -> None:
+        self._urls = urls
+        self.keep_video = keep_video
+        self._product = product
+        self._live: dict[tuple[int, NativeTerms | None], _Live] = {}
+
+    def markup(self, facts: AdFacts, native: NativeTerms | None, impression_id: str) -> str:
+        """The markup of one impression; `native` are the placement's terms if it has any."""
+        template = facts.template
+        if template is None:
+            template = self._written(facts, native)
+        markup = template.fill(impression_id, self._urls(impression_id), facts.landing_url)
+        if facts.mtype == VIDEO_MTYPE:
+            self.keep_video(impression_id, markup)
+        return markup
+
+    def refreshed(self, answer: Answer, view: PageView) -> Answer | None:
+        """An answer that a session was given before, with its products as they are sold now; None when one of them no
+        longer is. The page view is the one that asked again.
+        """
+        entries = []
+        changed = False
+        for placement, entry in zip(view.placements, answer.placements, strict=True):
+            ad = entry.ad
+            if ad is not None and ad.facts.product_id:
+                product = self._product(ad.facts.product_id)
+                if product is not None and not product.in_stock:
+                    return None
+                if ad.facts.template is None:
+                    markup = self.markup(ad.facts, placement.native, ad.impression_id)
+                    entry = replace(entry, ad=replace(ad, markup=markup))
+                    changed = True
+            entries.append(entry)
+        return replace(answer, placements=tuple(entries)) if changed else answer
+
+    def missing(self, facts: AdFacts, native: NativeTerms | None) -> bool:
+        """Would anything that a native placement requires be missing? What an outside bidder brings was screened."""
+        if facts.creative is None or native is None:
+            return False
+        return not self._remembered(facts, native).fits
+
+    def _written(self, facts: AdFacts, native: NativeTerms | None) -> Template:
+        known = self._remembered(facts, native)
+        if known.template is None:
+            known.template = FORMATS[facts.format].markup(_shown(facts, known.product, native))
+        return known.template
+
+    def _remembered(self, facts: AdFacts, native: NativeTerms | None) -> _Live:
+        product = self._product_of(facts)
+        # By identity of the facts, which are kept beside so that no other object can take the identity over.
+        key = (id(facts), native)
+        known = self._live.get(key)
+        # Products are replaced and never changed, so the same object is the same revision.
+        if known is None or known.product is not product:
+            if len(self._live) >= _REMEMBERED:
+                self._live.clear()
+            known = self._live[key] = _Live(facts, product, not missing(_shown(facts, product, native)))
+        return known
+
+    def _product_of(self, facts: AdFacts) -> Product | None:
+        return self._product(facts.product_id) if facts.product_id else None
+
+
+def _shown(facts: AdFacts, product: Product | None, native: NativeTerms | None) -> Shown:
+    assert facts.creative is not None, "an outside bid brings its markup"
+    return Shown(facts.creative, facts.advertiser_domain, product, native)
