@@ -115,6 +115,11 @@ def tell_outbox(publisher: Publisher, events: Sequence[OutboxEvent]) -> None:
         publisher.sync()
 
 
+def placements_of(page_view: bytes) -> list[str]:
+    """The ids of the placements of a recorded page view, in their order."""
+    return [placement.placement_id for placement in exchange_pb2.PageView.FromString(page_view).placements]
+
+
 def facts_of(sold: SqlSoldFacts) -> Facts:
     """What recovery needs to know beyond the log."""
     return Facts(
@@ -122,6 +127,7 @@ def facts_of(sold: SqlSoldFacts) -> Facts:
         pricing_model_of=sold.pricing_model_of,
         product_of=sold.product_of,
         visitor_of=lambda page_view: exchange_pb2.PageView.FromString(page_view).visitor.visitor_id,
+        placements_of=placements_of,
     )
 
 

@@ -13,7 +13,8 @@ from common.errors import BackendUnavailable
 from common.ids import new_ids, text_of
 from exchange import consent_gate, solicitation, visitor
 from exchange.answer import Answer
-from exchange.bid_rows import bid_rows, inside_rows
+from exchange.bid_rows import BidRows, bid_rows, inside_rows
+from exchange.bidder_urls import bidder_urls
 from exchange.bidding import Bidder, OutsideBidder
 from exchange.clearing import clear
 from exchange.click_chances import click_chances
@@ -103,8 +104,28 @@ class Auction:
         asked = [question for kept, question in recalled if kept is None]
         if len(views) < len(allowed):
             self._observer.answers_recalled(len(allowed) - len(views))
-        decided = iter(await self._decide(views, asked, snapshot, started_ns, now_ms) if views else ())
+        decided = iter(await self._decide_apart(views, asked, snapshot, started_ns, now_ms) if views else ())
         return [kept if kept is not None else next(decided) for kept, _ in recalled]
+
+    async def _decide_apart(
+        self,
+        views: Sequence[PageView],
+        questions: Sequence[Asked | None],
+        snapshot: Snapshot,
+        started_ns: int,
+        now_ms: int,
+    ) -> list[Answer]:
+        """Tests by themselves, after the others: they must not take a budget away from a page view that pays."""
+        tests = [row for row, view in enumerate(views) if view.test]
+        if not tests or len(tests) == len(views):
+            return await self._decide(views, questions, snapshot, started_ns, now_ms)
+        answers: dict[int, Answer] = {}
+        for rows in ([row for row, view in enumerate(views) if not view.test], tests):
+            some = await self._decide(
+                [views[row] for row in rows], [questions[row] for row in rows], snapshot, started_ns, now_ms
+            )
+            answers.update(zip(rows, some, strict=True))
+        return [answers[row] for row in range(len(views))]
 
     async def _decide(
         self,
@@ -138,13 +159,27 @@ class Auction:
             engagement_value_micros=self._engagement_value_micros,
             conversion_rate=CONVERSION_PRIOR,
         )
+        if views[0].test:
+            # Nothing else has run since they won, so nobody missed what they had.
+            self._give_back(rows, winners)
+        urls = bidder_urls(rows, views, auction_ids, pages.placement_start, self._currency) if outside else {}  # type: ignore[arg-type]
         held = Held(
-            now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose
+            now_ms,
+            snapshot,
+            numbers,
+            views,
+            pages.placement_start,
+            page_of_placement,
+            found,
+            rows,
+            winners,
+            loose,
+            urls,
         )
         counted = count(held)
         self._record(held, counted)
         self._hold(sold(held, auction_ids, self._bidders, self._currency))
-        answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason)  # 8, 9
+        answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason, self._currency)  # 8, 9
         for question, answer in zip(questions, answers, strict=True):
             self._answers.keep(question, answer, snapshot, now_ms)
         filled = int(np.count_nonzero(winners >= 0))
@@ -165,12 +200,17 @@ class Auction:
                 )
             )
         except BackendUnavailable:
-            bids, available = held.rows.bids, self._money.available
-            won = held.winners[held.winners >= 0]
-            inside = won[bids.account[won] >= 0]
-            np.add.at(available, bids.account[inside], bids.reserved_micros[inside])
-            np.add.at(available, bids.campaign_account[inside], bids.reserved_micros[inside])
+            self._give_back(held.rows, held.winners)
             raise
+
+    def _give_back(self, rows: BidRows, winners: NDArray[np.int32]) -> None:
+        """What winners reserved is available again, and they have reserved nothing."""
+        bids, available = rows.bids, self._money.available
+        won = winners[winners >= 0]
+        inside = won[bids.account[won] >= 0]
+        np.add.at(available, bids.account[inside], bids.reserved_micros[inside])
+        np.add.at(available, bids.campaign_account[inside], bids.reserved_micros[inside])
+        bids.reserved_micros[inside] = 0
 
     def _hours_in(self, zones: tuple[str, ...]) -> HoursOfWeek:
         if zones != self._zones:

@@ -51,10 +51,21 @@ class WonBatch(msgspec.Struct):
     bidders: list[str]
     product_ids: list[str]
     outside_domains: dict[int, str] = msgspec.field(default_factory=dict)
+    # By sold placement, and empty where it is not known.
+    creative_number: NDArray[np.uint32] = msgspec.field(default_factory=lambda: np.zeros(0, np.uint32))
+    placement_ids: list[str] = msgspec.field(default_factory=list)
+    # By page view, and empty where no publisher is known.
+    publisher_ids: list[str] = msgspec.field(default_factory=list)
+    # Pages that were a test: their entries have rows of -1 and reserve nothing.
+    test_pages: frozenset[int] = frozenset()
+    # Where outside bidders are told of billing, under their entry, with all macros replaced but the impression's time.
+    billing_urls: dict[int, str] = msgspec.field(default_factory=dict)
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):
-    """One sold ad. `left_micros` is what is still reserved for it in both accounts (rows of the budget book, or -1)."""
+    """One sold ad. `left_micros` is what is still reserved for it in both accounts (rows of the budget book, or -1);
+    `said` has a bit for each kind of notice that is counted and not billed.
+    """
 
     impression_id: str
     held_at_ms: int
@@ -73,6 +84,12 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
     seen_at_ms: int = 0
     clicked_at_ms: int = 0
     order_ids: tuple[str, ...] = ()
+    said: int = 0
+    creative_number: int = 0
+    placement_id: str = ""
+    publisher_id: str = ""
+    test: bool = False
+    billing_url: str = ""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -234,6 +251,7 @@ class Holds:
 
     def _hold_of(self, serial: int, entry: int, impression_id: str) -> Hold:
         won = self._batches[serial].won
+        page = int(won.page_row[entry])
         outside = not won.line_item_number[entry]
         return Hold(
             impression_id=impression_id,
@@ -246,10 +264,15 @@ class Holds:
             price_micros=int(won.price_micros[entry]),
             left_micros=0 if outside else int(won.reserved_micros[entry]),
             currency=won.currency,
-            visitor_id=won.visitor_ids[int(won.page_row[entry])],
+            visitor_id=won.visitor_ids[page],
             product_id=won.product_ids[entry],
             bidder=won.bidders[int(won.bidder_index[entry])],
             advertiser_domain=won.outside_domains.get(entry, ""),
+            creative_number=int(won.creative_number[entry]) if len(won.creative_number) else 0,
+            placement_id=won.placement_ids[entry] if won.placement_ids else "",
+            publisher_id=won.publisher_ids[page] if won.publisher_ids else "",
+            test=page in won.test_pages,
+            billing_url=won.billing_urls.get(entry, ""),
         )
 
     def _take(self, serial: int, entry: int) -> None:

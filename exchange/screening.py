@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from common.money import ABSURD_PRICE_MICROS
 from exchange.bidding import OutsideAnswer, OutsideBid
 from exchange.eligibility import CODE_INDEX
+from exchange.notice_urls import can_be_called
 from exchange.refusals import Refusal
 from exchange.request import PageView, Placement
 
@@ -96,5 +97,6 @@ def _well_formed(bid: OutsideBid) -> bool:
         and _DOMAIN.fullmatch(bid.advertiser_domain) is not None
         and 0 < len(bid.markup) <= MARKUP_LIMIT_BYTES
         and 0 < len(bid.creative_id) <= _NAME_LIMIT
-        and max(len(bid.bid_id), len(bid.category), len(bid.product_id)) <= _NAME_LIMIT
+        and max(len(bid.bid_id), len(bid.category), len(bid.product_id), len(bid.seat)) <= _NAME_LIMIT
+        and all(can_be_called(url) for url in (bid.win_url, bid.billing_url, bid.loss_url))
     )

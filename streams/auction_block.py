@@ -28,6 +28,10 @@ class OutsideBid(msgspec.Struct, frozen=True, gc=False):
     category: str
     product_id: str
     currency: str
+    win_url: str = ""
+    billing_url: str = ""
+    loss_url: str = ""
+    seat: str = ""
 
 
 def _none() -> NDArray[np.uint32]:
@@ -75,6 +79,10 @@ class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
     bidders: list[str] = msgspec.field(default_factory=list)
     outside_bids: list[OutsideBid] = msgspec.field(default_factory=list)
 
+    test_page_view: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    page_publisher: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    publishers: list[str] = msgspec.field(default_factory=list)
+
 
 U32: Final = np.dtype("<u4")
 U64: Final = np.dtype("<u8")
@@ -105,6 +113,8 @@ COLUMN_GROUPS: Final[tuple[tuple[tuple[str, int, np.dtype[np.generic]], ...], ..
         ("bid_reserved_micros", 49, I64),
     ),
     (("more_page_view", 60, U32), ("more_outcome", 61, U32), ("more_count", 62, U32)),
+    (("test_page_view", 320, U32),),
+    (("page_publisher", 321, U32),),
 )
 
 
@@ -133,12 +143,16 @@ _MODEL_VERSION_TAG: Final = _tag(4)
 _CURRENCY_TAG: Final = _tag(5)
 _BIDDERS_TAG: Final = _tag(70)
 _OUTSIDE_BIDS_TAG: Final = _tag(71)
+_PUBLISHERS_TAG: Final = _tag(322)
 _OUTSIDE_ROW: Final = b"\x08"
 _OUTSIDE_TEXTS: Final = tuple(
     (name, _tag(field))
     for field, name in enumerate(
         ("bid_id", "advertiser_domain", "creative_id", "category", "product_id", "currency"), start=2
     )
+)
+_OUTSIDE_URLS: Final = tuple(
+    (name, _tag(field)) for field, name in enumerate(("win_url", "billing_url", "loss_url", "seat"), start=320)
 )
 # schema_version is a varint, held_at_ms and snapshot_sequence are fixed64.
 _HEAD: Final = struct.Struct("<BBBQBQ")
@@ -162,6 +176,7 @@ def _page_views(page_views: Sequence[bytes]) -> list[bytes]:
 
 def _outside_bid(bid: OutsideBid) -> bytes:
     texts = b"".join(_text(tag, getattr(bid, name)) for name, tag in _OUTSIDE_TEXTS)
+    texts += b"".join(_text(tag, value) for name, tag in _OUTSIDE_URLS if (value := getattr(bid, name)))
     data = _OUTSIDE_ROW + _length(bid.row) + texts
     return _OUTSIDE_BIDS_TAG + _length(len(data)) + data
 
@@ -186,4 +201,5 @@ def encode_auctions(columns: AuctionColumns) -> bytes:
     parts += _page_views(columns.page_view)
     parts += [_text(_BIDDERS_TAG, bidder) for bidder in columns.bidders]
     parts += [_outside_bid(bid) for bid in columns.outside_bids]
+    parts += [_text(_PUBLISHERS_TAG, publisher) for publisher in columns.publishers]
     return b"".join(parts)

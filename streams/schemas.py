@@ -51,6 +51,14 @@ class NoticeTaken(msgspec.Struct, frozen=True, gc=False):
     carried_thousandths: int = 0
     visitor_id: str = ""
     product_id: str = ""
+    creative_number: int = 0
+    placement_id: str = ""
+    publisher_id: str = ""
+    validity: int = 0
+    test: bool = False
+    billing_url: str = ""
+    corrects_kind: int = 0
+    corrects_taken_at_ms: int = 0
 
 
 class NoticesTaken(msgspec.Struct, frozen=True):
@@ -164,6 +172,8 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         return f"{len(message.page_view)} page views for {columns['auction_id_high'].size} auctions"
     if int(columns["placement_count"].sum(dtype=np.uint64)) != columns["winner_row_plus_one"].size:
         return "the placements do not add up"
+    if columns["page_publisher"].size not in (0, columns["auction_id_high"].size):
+        return f"{columns['page_publisher'].size} publishers for {columns['auction_id_high'].size} auctions"
     return AuctionColumns(
         held_at_ms=message.held_at_ms,
         snapshot_sequence=message.snapshot_sequence,
@@ -172,6 +182,7 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         page_view=list(message.page_view),
         bidders=list(message.bidders),
         outside_bids=[_plain(OutsideBid, bid) for bid in message.outside_bids],
+        publishers=list(message.publishers),
         **columns,
     )
 

@@ -23,7 +23,10 @@ ROW = st.one_of(st.integers(0, 300), st.integers(0, 2**32 - 1))
 def batches(draw: st.DrawFn) -> AuctionColumns:
     pages = draw(st.integers(0, 6))
     placements = np.array(draw(st.lists(st.integers(0, 3), min_size=pages, max_size=pages)), np.uint32)
-    sizes = (pages, int(placements.sum()), draw(st.integers(0, 200)), draw(st.integers(0, 5)))
+    publishers = draw(st.lists(TEXT, max_size=3))
+    few = st.integers(0, 5)
+    of_pages = pages if publishers else 0
+    sizes = (pages, int(placements.sum()), draw(st.integers(0, 200)), draw(few), draw(few), of_pages)
     columns: dict[str, Any] = {
         name: draw(arrays.arrays(type_, size))
         for group, size in zip(COLUMN_GROUPS, sizes, strict=True)
@@ -39,7 +42,8 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         currency=draw(TEXT),
         page_view=draw(st.lists(page_view, min_size=pages, max_size=pages)),
         bidders=draw(st.lists(TEXT, max_size=4)),
-        outside_bids=draw(st.lists(st.builds(OutsideBid, ROW, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT), max_size=4)),
+        outside_bids=draw(st.lists(st.builds(OutsideBid, ROW, *[TEXT] * 10), max_size=4)),
+        publishers=publishers,
         **columns,
     )
 
@@ -60,6 +64,7 @@ def test_protobuf_reads_what_the_hot_encoder_wrote(batch: AuctionColumns) -> Non
             events_pb2.OutsideBid(**{name: getattr(bid, name) for name in bid.__struct_fields__})
             for bid in batch.outside_bids
         ],
+        publishers=batch.publishers,
         **{name: getattr(batch, name).tolist() for group in COLUMN_GROUPS for name, _, _ in group},
     )
     # By their bytes: a probability that is not a number equals nothing, itself included.
