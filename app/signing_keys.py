@@ -58,9 +58,11 @@ def rotate(path: Path) -> SigningKey:
     return fresh
 
 
-def postback_secret(key: SigningKey, tenant_id: str) -> str:
-    """The secret that one tenant signs its conversions with, as 64 hexadecimal digits; derived, so none is stored."""
-    return hmac.new(key.secret, b"postback " + tenant_id.encode(), sha256).hexdigest()
+def postback_secret(key: SigningKey, tenant: bytes) -> str:
+    """The secret that one tenant (`tenant_bytes` of its id) signs conversions with, as 64 hexadecimal digits; derived,
+    so that none is stored.
+    """
+    return hmac.new(key.secret, b"postback " + tenant, sha256).hexdigest()
 
 
 def _read(path: Path) -> tuple[SigningKey, ...]:

@@ -1,12 +1,13 @@
 """Who may say that an ad was seen, clicked or led to an order? Whoever holds its token: signed, expiring, for one kind.
 
-A token names an impression and what may be said of it. It is 75 characters that need no escaping in a URL:
+A token names an impression and what may be said of it, in characters that need no escaping in a URL:
 
-    version and kind (1 byte), key (1), expires_at in seconds (4), auction (16), placement (2), tenant (16),
-    creative (4), HMAC-SHA256 of all that, cut to 12 bytes (RFC 2104 §5 asks for 10 at least)
+    version and kind (1 byte), key (1), expires_at in seconds (4), auction (16), placement (2), with a conversion its
+    tenant (16), HMAC-SHA256 of all that, cut to 12 bytes (RFC 2104 §5 asks for 10 at least)
 
-A conversion's token is made at the click and carries the impression that was clicked: it is the click id that landing
-pages get. No price is in it: what an ad costs is looked up in what was sold, so nobody can bring a price along.
+What goes with a token, such as the landing page of a click, is signed along and travels beside it. A conversion's token
+is made at the click and carries the impression that was clicked: it is the click id that landing pages get. No price is
+in any: what an ad costs is looked up in what was sold, so nobody can bring a price along.
 """
 
 from __future__ import annotations
@@ -24,24 +25,25 @@ import msgspec
 
 from exchange.holds import placement_index_of
 
-_BODY: Final = Struct(">BBI16sH16sI")
+_BODY: Final = Struct(">BBI16sH")
+_TENANT_BYTES: Final = 16
 _MAC_BYTES: Final = 12
-_BYTES: Final = _BODY.size + _MAC_BYTES
-TOKEN_CHARS: Final = -(-_BYTES * 4 // 3)
-_PADDING: Final = "=" * (-TOKEN_CHARS % 4)
+_LEAST_BYTES: Final = _BODY.size + _MAC_BYTES
+MOST_TOKEN_CHARS: Final = -(-(_LEAST_BYTES + _TENANT_BYTES) * 4 // 3)
 _VERSION: Final = 1 << 4
 _LATEST_S: Final = 0xFFFF_FFFF
 KEY_BYTES: Final = 32
 
 
 class TokenKind(IntEnum):
-    """What the holder may say; a video's token stands for its start, its quartiles and its end."""
+    """What the holder may say: that the ad was shown, in view or played; that it was clicked; that it led to an order.
 
-    IMPRESSION = 1
-    VIEWABLE = 2
-    CLICK = 3
-    CONVERSION = 4
-    VIDEO = 5
+    Whoever got an ad's markup may say all that a browser can, so its events share one token.
+    """
+
+    EVENT = 1
+    CLICK = 2
+    CONVERSION = 3
 
 
 class TokenRefusal(IntEnum):
@@ -55,13 +57,12 @@ class TokenRefusal(IntEnum):
 
 
 class Token(msgspec.Struct, frozen=True, gc=False):
-    """What a token says. `tenant` are 16 bytes of `tenant_bytes`; `creative_number` 0 is an outside bidder's ad."""
+    """What a token says. `tenant` are the 16 bytes of `tenant_bytes` with a conversion, else none."""
 
     kind: TokenKind
     impression_id: str
-    tenant: bytes
-    creative_number: int
     expires_at_s: int
+    tenant: bytes = b""
 
 
 class SigningKey(msgspec.Struct, frozen=True):
@@ -80,45 +81,46 @@ class Tokens:
         self._keys = keys
         self._prepared: dict[SigningKey, hmac.HMAC] = {}
 
-    def sign(self, kind: TokenKind, impression_id: str, tenant: bytes, creative_number: int, expires_at_s: int) -> str:
-        """The token; the impression id is one that the exchange gave out. About 2 µs."""
+    def sign(
+        self, kind: TokenKind, impression_id: str, expires_at_s: int, *, tenant: bytes = b"", along: bytes = b""
+    ) -> str:
+        """The token; the impression id is one that the exchange gave out, `along` is what goes with it. About 2 µs."""
+        assert len(tenant) == (_TENANT_BYTES if kind == TokenKind.CONVERSION else 0), "conversions have a tenant"
         key = self._keys()[0]
-        body = _BODY.pack(
-            _VERSION | kind,
-            key.number,
-            min(expires_at_s, _LATEST_S),
-            bytes.fromhex(impression_id[:32]),
-            int(impression_id[33:]),
-            tenant,
-            creative_number,
-        )
-        return urlsafe_b64encode(body + self._mac(key, body)).decode().rstrip("=")
+        auction, index = bytes.fromhex(impression_id[:32]), int(impression_id[33:])
+        body = _BODY.pack(_VERSION | kind, key.number, min(expires_at_s, _LATEST_S), auction, index) + tenant
+        return urlsafe_b64encode(body + self._mac(key, body + along)).decode().rstrip("=")
 
-    def read(self, text: str, now_s: int, *kinds: TokenKind) -> Token | TokenRefusal:
+    def read(self, text: str, now_s: int, *kinds: TokenKind, along: bytes = b"") -> Token | TokenRefusal:
         """What the token says, when it is ours, unchanged, in time and of one of `kinds`. A few microseconds."""
-        if len(text) != TOKEN_CHARS or not text.isascii():
+        if len(text) > MOST_TOKEN_CHARS or not text.isascii():
             return TokenRefusal.MALFORMED
         try:
-            data = urlsafe_b64decode(text + _PADDING)
+            data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except (binascii.Error, ValueError):
             return TokenRefusal.MALFORMED
         # Decoding passes over foreign letters and spare bits: only the one spelling that we write is taken.
-        if len(data) != _BYTES or urlsafe_b64encode(data).decode().rstrip("=") != text:
+        if len(data) < _LEAST_BYTES or urlsafe_b64encode(data).decode().rstrip("=") != text:
             return TokenRefusal.MALFORMED
-        head, number, expires_at_s, auction, index, tenant, creative = _BODY.unpack_from(data)
+        body, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
+        head, number, expires_at_s, auction, index = _BODY.unpack_from(body)
+        tenant = body[_BODY.size :]
         key = next((key for key in self._keys() if key.number == number), None)
         if key is None:
             return TokenRefusal.FOREIGN
-        if not hmac.compare_digest(self._mac(key, data[: _BODY.size]), data[_BODY.size :]):
+        if not hmac.compare_digest(self._mac(key, body + along), mac):
             return TokenRefusal.TAMPERED
         if head & 0xF0 != _VERSION or head & 0x0F not in _KINDS:
             return TokenRefusal.FOREIGN
+        if len(tenant) != (_TENANT_BYTES if head & 0x0F == TokenKind.CONVERSION else 0):
+            # What was signed along was taken for a part of the token.
+            return TokenRefusal.TAMPERED
         if now_s >= expires_at_s:
             return TokenRefusal.EXPIRED
         kind = TokenKind(head & 0x0F)
         if kinds and kind not in kinds:
             return TokenRefusal.WRONG_KIND
-        return Token(kind, f"{auction.hex()}.{index}", tenant, creative, expires_at_s)
+        return Token(kind, f"{auction.hex()}.{index}", expires_at_s, tenant)
 
     def _mac(self, key: SigningKey, body: bytes) -> bytes:
         prepared = self._prepared.get(key)

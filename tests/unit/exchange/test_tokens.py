@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import string
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,16 @@ from hypothesis import strategies as st
 from app.signing_keys import SigningKeys, postback_secret, rotate
 from common.errors import BackendUnavailable
 from common.ids import new_id
-from exchange.tokens import TOKEN_CHARS, SigningKey, Token, TokenKind, TokenRefusal, Tokens, can_be_signed, tenant_bytes
+from exchange.tokens import (
+    MOST_TOKEN_CHARS,
+    SigningKey,
+    Token,
+    TokenKind,
+    TokenRefusal,
+    Tokens,
+    can_be_signed,
+    tenant_bytes,
+)
 
 NOW_S = 1_700_000_000
 OLD, NEW = SigningKey(1, b"o" * 32), SigningKey(2, b"n" * 32)
@@ -24,7 +34,8 @@ def tokens_of(*keys: SigningKey) -> Tokens:
 
 
 def signed(kind: TokenKind = TokenKind.CLICK, expires_at_s: int = NOW_S + 60, *keys: SigningKey) -> str:
-    return tokens_of(*(keys or (NEW, OLD))).sign(kind, IMPRESSION, TENANT, 7, expires_at_s)
+    tenant = TENANT if kind == TokenKind.CONVERSION else b""
+    return tokens_of(*(keys or (NEW, OLD))).sign(kind, IMPRESSION, expires_at_s, tenant=tenant)
 
 
 @given(
@@ -32,26 +43,30 @@ def signed(kind: TokenKind = TokenKind.CLICK, expires_at_s: int = NOW_S + 60, *k
     number=st.integers(0, 2**128 - 1),
     index=st.integers(0, 9999),
     tenant=st.binary(min_size=16, max_size=16),
-    creative=st.integers(0, 2**32 - 1),
+    along=st.binary(max_size=100),
     left_s=st.integers(1, 10**9),
 )
 def test_a_token_says_what_was_signed(
-    kind: TokenKind, number: int, index: int, tenant: bytes, creative: int, left_s: int
+    kind: TokenKind, number: int, index: int, tenant: bytes, along: bytes, left_s: int
 ) -> None:
     impression_id = f"{number:032x}.{index}"
-    text = tokens_of(NEW).sign(kind, impression_id, tenant, creative, NOW_S + left_s)
+    tenant = tenant if kind == TokenKind.CONVERSION else b""
+    text = tokens_of(NEW).sign(kind, impression_id, NOW_S + left_s, tenant=tenant, along=along)
 
-    assert tokens_of(NEW).read(text, NOW_S) == Token(kind, impression_id, tenant, creative, NOW_S + left_s)
-    assert len(text) == TOKEN_CHARS
+    assert tokens_of(NEW).read(text, NOW_S, along=along) == Token(kind, impression_id, NOW_S + left_s, tenant)
+    assert tokens_of(NEW).read(text, NOW_S, along=along + b"x") is TokenRefusal.TAMPERED
+    assert len(text) <= MOST_TOKEN_CHARS
     assert set(text) <= set(string.ascii_letters + string.digits + "-_")
 
 
 def test_ten_thousand_changed_tokens_are_refused() -> None:
     chance = random.Random(26)
-    tokens, good = tokens_of(NEW, OLD), signed()
+    tokens = tokens_of(NEW, OLD)
+    goods = [signed(kind) for kind in TokenKind]
     alphabet = string.ascii_letters + string.digits + "-_"
     refusals = set()
-    for _ in range(10_000):
+    for turn in range(10_000):
+        good = goods[turn % len(goods)]
         letters = list(good)
         way = chance.randrange(5)
         if way == 0:
@@ -80,6 +95,14 @@ def test_only_the_one_spelling_is_taken(padding: str) -> None:
     assert tokens_of(NEW).read(signed() + padding, NOW_S) is TokenRefusal.MALFORMED
 
 
+def test_a_long_text_along_cannot_pass_for_a_tenant() -> None:
+    text = tokens_of(NEW).sign(TokenKind.CLICK, IMPRESSION, NOW_S + 60, along=b"x" * 16)
+    data = urlsafe_b64decode(text)
+    forged = urlsafe_b64encode(data[:24] + b"x" * 16 + data[24:]).decode().rstrip("=")
+
+    assert tokens_of(NEW).read(forged, NOW_S) is TokenRefusal.TAMPERED
+
+
 def test_a_token_has_its_time() -> None:
     text = signed(TokenKind.CLICK, NOW_S + 60)
 
@@ -88,10 +111,10 @@ def test_a_token_has_its_time() -> None:
 
 
 def test_a_token_is_good_for_its_kind_alone() -> None:
-    text = signed(TokenKind.IMPRESSION)
+    text = signed(TokenKind.EVENT)
 
     assert tokens_of(NEW).read(text, NOW_S, TokenKind.CLICK) is TokenRefusal.WRONG_KIND
-    assert isinstance(tokens_of(NEW).read(text, NOW_S, TokenKind.IMPRESSION, TokenKind.VIEWABLE), Token)
+    assert isinstance(tokens_of(NEW).read(text, NOW_S, TokenKind.EVENT, TokenKind.CONVERSION), Token)
 
 
 def test_another_exchanges_token_is_foreign() -> None:
@@ -104,7 +127,7 @@ def test_another_exchanges_token_is_foreign() -> None:
 def test_after_a_rotation_both_keys_are_good_and_after_the_next_one_is_not(tmp_path: Path) -> None:
     path = tmp_path / "tokens.key"
     first = SigningKeys(path)()
-    text = Tokens(lambda: first).sign(TokenKind.CLICK, IMPRESSION, TENANT, 7, NOW_S + 60)
+    text = Tokens(lambda: first).sign(TokenKind.CLICK, IMPRESSION, NOW_S + 60)
     rotate(path)
     once = SigningKeys(path)()
     rotate(path)
@@ -125,7 +148,7 @@ def test_keys_that_cannot_be_read_are_said_by_their_file(tmp_path: Path) -> None
 
 
 def test_tenants_have_secrets_of_their_own() -> None:
-    assert len({postback_secret(key, tenant) for key in (OLD, NEW) for tenant in ("a", "b")}) == 4
+    assert len({postback_secret(key, tenant) for key in (OLD, NEW) for tenant in (b"a", b"b")}) == 4
 
 
 def test_a_tenants_id_is_its_own_bytes() -> None:
