@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from backends.outbox_sql import OutboxEvent
-from backends.sold_facts_sql import SqlSoldFacts
+from backends.sold_facts_sql import SqlNames, SqlSoldFacts
 from exchange.auction import Auction
 from exchange.notices import Notice, NoticeOutcome, Notices
 from exchange.recovery import Facts
@@ -143,6 +143,21 @@ class CountedNotices:
         outcomes = await self._notices.take(notices)
         self.by_verdict.update(outcome.verdict.name.lower() for outcome in outcomes)
         return outcomes
+
+
+class TenantsOfLineItems:
+    """Whose line items are these? Looked up once each; a line item never changes its owner."""
+
+    def __init__(self, names: SqlNames) -> None:
+        self._names = names
+        self._known: dict[int, str] = {}
+
+    async def tenant_of(self, line_item_number: int) -> str:
+        """The tenant's id, "" when there is no such line item."""
+        known = self._known.get(line_item_number)
+        if known is None:
+            known = self._known[line_item_number] = await asyncio.to_thread(self._names.tenant_of, line_item_number)
+        return known
 
 
 class ImpressionMemory:

@@ -32,8 +32,8 @@ _SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-# Probes and a few people: more connections than this at once are a mistake or an attack, and get 503.
-_MOST_CONNECTIONS = 256
+# Browsers that tell of ads keep their connections for a while; more than this at once get 503.
+_MOST_CONNECTIONS = 4_096
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

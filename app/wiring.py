@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from accounts.keys import CachedApiKeys
 from accounts.tenants import Accounts
 from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tell_outbox
+from app.measuring import Measuring, wire_measuring
 from app.metrics import AuctionMetrics
 from app.settings import Settings
 from app.version import version
@@ -107,6 +108,7 @@ class Haat:
     serving: str
     model_version: str
     ranker_sentence: str
+    measuring: Measuring
     # What the services serve over HTTP, beside the pages about haat itself.
     routes: list[BaseRoute]
     close: Callable[[], None]
@@ -216,6 +218,16 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         max_message_bytes=settings.max_message_bytes,
     )
 
+    measuring = wire_measuring(
+        settings,
+        clock=clock,
+        log=log,
+        engine=engine,
+        keys=keys,
+        holds=holds,
+        take=counted_notices.take,
+        record=lambda taken: _publish_one(publisher, NOTICES.name, schemas.encode(taken)),
+    )
     campaigns = Campaigns(store=SqlCampaignStore(engine), clock=clock, currency=settings.currency, spent=ledger)
     statistics = Statistics(SqlStatisticsStore(engine))
     catalogue.on_change(partial(_products_changed, follower))
@@ -274,7 +286,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         serving=ranker.serving if isinstance(ranker, ClickRanker) else "prior",
         model_version=ranker.version,
         ranker_sentence=sentence,
-        routes=[],
+        measuring=measuring,
+        routes=[*measuring.routes],
         close=close,
     )
 

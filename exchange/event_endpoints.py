@@ -21,7 +21,7 @@ from exchange.billing import Kind, Notice, NoticeOutcome, Verdict
 from exchange.event_urls import KIND_OF, UNKEPT
 from exchange.holds import Hold, Holds
 from exchange.invalid_traffic import Agents, Limits, TrafficEvent, Validity, verdict
-from exchange.landing_pages import leads_somewhere, with_click_id
+from exchange.landing_pages import as_header, with_click_id
 from exchange.networks import Address, Networks, caller_address
 from exchange.tokens import Token, TokenKind, TokenRefusal, Tokens, tenant_bytes
 from exchange.traffic_memory import TrafficMemory
@@ -111,7 +111,8 @@ class EventEndpoints:
         # An expired token was signed by us all the same, with the page that it leads to.
         if isinstance(token, TokenRefusal) and token is not TokenRefusal.EXPIRED:
             return self._refused(f"token_{token.name.lower()}", 400)
-        if not leads_somewhere(landing_url):
+        page = as_header(landing_url)
+        if not page:
             return self._refused("no_landing_page", 404)
         click_id = ""
         if isinstance(token, Token):
@@ -120,7 +121,7 @@ class EventEndpoints:
                 click_id = await self._click_id(token.impression_id)
         else:
             self.heard["token_expired"] += 1
-        location = with_click_id(landing_url, click_id, self._click_id_parameter)
+        location = with_click_id(page, click_id, self._click_id_parameter)
         return Response(
             status_code=302, headers={**_HEADERS, "location": location, "referrer-policy": "no-referrer-when-downgrade"}
         )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 # The macro as it is written, and as an address holds it after percent-encoding.
 _CLICK_ID: Final = re.compile(r"\$\{CLICK_ID\}|%24%7BCLICK_ID%7D", re.IGNORECASE)
+
+# What has a meaning in an address and stays as it is; a percent sign was put there by the advertiser.
+_SAFE: Final = ":/?#[]@!$&'()*+,;=%~{}"
 
 
 def with_click_id(landing_url: str, click_id: str, parameter: str) -> str:
@@ -24,12 +27,15 @@ def with_click_id(landing_url: str, click_id: str, parameter: str) -> str:
     return f"{page}{joint}{quote(parameter, safe='')}={click_id}{mark}{fragment}"
 
 
-def leads_somewhere(landing_url: str) -> bool:
-    """Is it an absolute http address that a header can hold?"""
-    if not landing_url.isprintable() or len(landing_url) > 4_096:
-        return False
+def as_header(landing_url: str) -> str:
+    """The page as a header holds it, in ASCII (RFC 3986, RFC 3490); empty when it is no absolute http address."""
+    if not landing_url.isprintable() or " " in landing_url or len(landing_url) > 4_096:
+        return ""
     try:
         parts = urlsplit(landing_url)
+        host = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
     except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+        return ""
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return ""
+    return quote(urlunsplit(parts._replace(netloc=host)), safe=_SAFE)
