@@ -72,14 +72,14 @@ class HttpNoticeSender:
                 async with self._opened().get(url, allow_redirects=False) as response:
                     await response.content.read(_READ_BYTES)
                     status, location = response.status, response.headers.get("location", "")
+            except TimeoutError:
+                return Sent(0, f"no answer within {self._timeout.total} s")
             except aiohttp.ClientConnectorError as error:
                 if isinstance(error.os_error, AddressRefused):
                     return Sent(0, str(error.os_error), refused=True)
                 return Sent(0, f"no connection: {type(error.os_error).__name__}")
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 return Sent(0, f"no answer: {type(error).__name__}")
-            except TimeoutError:
-                return Sent(0, f"no answer within {self._timeout.total} s")
             if status not in (301, 302, 303, 307, 308) or not location:
                 return Sent(status, f"HTTP {status}")
             url = urljoin(url, location)
