@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from app.wiring import Haat
 from common.errors import HaatError
-from streams.topics import NOTICES, TOPICS
+from streams.topics import AUCTIONS, NOTICES, TOPICS
 
 _DAY_MS = 86_400_000
 
@@ -33,6 +33,8 @@ class Background:
             ("leaving out what is exhausted", 0.25, self._leave_out_exhausted),
             ("counting spend into the ledger", 0.2, lambda: in_thread(haat.projector.catch_up)),
             ("counting statistics", 0.5, lambda: in_thread(haat.statistics.count_once, haat.log)),
+            ("counting for reports", 0.5, lambda: in_thread(haat.measuring.reports.count_once, haat.log)),
+            ("telling bidders of wins and billing", 0.2, self._tell_bidders),
             ("telling the log of changes", 0.1, lambda: in_thread(haat.relay.relay_once)),
             ("bringing the log to disk", 0.5, lambda: in_thread(haat.log.sync)),
             ("bringing profiles to disk", 1.0, lambda: in_thread(haat.profile_store.sync)),
@@ -52,6 +54,11 @@ class Background:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
+    async def _tell_bidders(self) -> None:
+        haat = self._haat
+        await asyncio.to_thread(haat.measuring.outgoing.catch_up, haat.clock.now_ms())
+        await haat.measuring.delivery.round()
+
     async def _expire(self) -> None:
         self._haat.notices.expire()
 
@@ -59,15 +66,28 @@ class Background:
         self._haat.follower.leave_out_exhausted()
 
     def _forget_what_is_too_old(self) -> None:
-        """Retention, topic by topic; notices are kept at least until they are counted into ledger and statistics."""
+        """Retention, topic by topic; what is counted from them, and bidders told, comes first."""
         haat = self._haat
-        counted = min(haat.ledger.counted_upto(), haat.statistics.counted_upto())
+        counted = {
+            NOTICES.name: min(
+                haat.ledger.counted_upto(),
+                haat.statistics.counted_upto(),
+                *(
+                    projection.read_upto(NOTICES.name)
+                    for projection in (haat.measuring.reports, haat.measuring.outgoing)
+                ),
+            ),
+            AUCTIONS.name: min(
+                projection.read_upto(AUCTIONS.name) for projection in (haat.measuring.reports, haat.measuring.outgoing)
+            ),
+        }
+        haat.measuring.outgoing_store.forget_before(haat.clock.now_ms() - NOTICES.retention_days * _DAY_MS)
         for topic in TOPICS.values():
             if not topic.retention_days:
                 continue
             before_ms = haat.clock.now_ms() - topic.retention_days * _DAY_MS
             offset = haat.log.first_offset_at(topic.name, before_ms)
-            haat.log.drop_before(topic.name, min(offset, counted) if topic is NOTICES else offset)
+            haat.log.drop_before(topic.name, min(offset, counted.get(topic.name, offset)))
 
 
 async def _again(name: str, every_s: float, job: Callable[[], Awaitable[object]]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from backends.outbox_sql import OutboxEvent
-from backends.sold_facts_sql import SqlSoldFacts
+from backends.sold_facts_sql import SqlNames, SqlSoldFacts
 from exchange.auction import Auction
 from exchange.holds import Hold
 from exchange.notices import Notice, NoticeOutcome, Notices
@@ -126,6 +126,11 @@ def tell_outbox(publisher: Publisher, events: Sequence[OutboxEvent]) -> None:
         publisher.sync()
 
 
+def placements_of(page_view: bytes) -> list[str]:
+    """The ids of the placements of a recorded page view, in their order."""
+    return [placement.placement_id for placement in exchange_pb2.PageView.FromString(page_view).placements]
+
+
 def facts_of(sold: SqlSoldFacts) -> Facts:
     """What recovery needs to know beyond the log."""
     return Facts(
@@ -133,6 +138,7 @@ def facts_of(sold: SqlSoldFacts) -> Facts:
         pricing_model_of=sold.pricing_model_of,
         product_of=sold.product_of,
         visitor_of=lambda page_view: exchange_pb2.PageView.FromString(page_view).visitor.visitor_id,
+        placements_of=placements_of,
     )
 
 
@@ -148,6 +154,21 @@ class CountedNotices:
         outcomes = await self._notices.take(notices)
         self.by_verdict.update(outcome.verdict.name.lower() for outcome in outcomes)
         return outcomes
+
+
+class TenantsOfLineItems:
+    """Whose line items are these? Looked up once each; a line item never changes its owner."""
+
+    def __init__(self, names: SqlNames) -> None:
+        self._names = names
+        self._known: dict[int, str] = {}
+
+    async def tenant_of(self, line_item_number: int) -> str:
+        """The tenant's id, "" when there is no such line item."""
+        known = self._known.get(line_item_number)
+        if known is None:
+            known = self._known[line_item_number] = await asyncio.to_thread(self._names.tenant_of, line_item_number)
+        return known
 
 
 class ImpressionMemory:

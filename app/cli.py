@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app import report_cli
+from app.cli_options import ConfigFile, DataDir, Json, Set
+from app.cli_options import settings_of as _settings
 from app.consent_commands import consent
 from app.exit_codes import exit_code_of
 from common.errors import FieldError, InvalidInput
@@ -41,15 +43,8 @@ haat.add_typer(feed, name="feed")
 haat.add_typer(config, name="config")
 haat.add_typer(key, name="key")
 haat.add_typer(consent, name="consent")
+report_cli.add_to(haat, key)
 
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings; else HAAT_CONFIG, ./haat.toml.")
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Any setting by name; `haat config show` lists them."),
-]
-DataDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of all that survives a restart.")]
 ModelsDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of trained models.")]
 GrpcHost = Annotated[str | None, typer.Option(metavar="HOST", help="Address of the gRPC services.")]
 GrpcPort = Annotated[str | None, typer.Option(metavar="PORT", help="Port of the gRPC services; 0 takes a free one.")]
@@ -62,7 +57,6 @@ Target = Annotated[str, typer.Option(metavar="HOST:PORT", help="Exchange to call
 Connections = Annotated[int, typer.Option(help="Connections to the exchange.")]
 Concurrency = Annotated[int, typer.Option(help="Page views under way at once in the closed loop.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same page views and clicks.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @haat.command()
@@ -354,17 +348,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Without a command the help is the answer, and not an error.
         given = ["--help"]
     return int(exit_code_of(lambda: haat(given, standalone_mode=False, prog_name="haat")))
-
-
-def _settings(config_file: Path | None, assignments: Sequence[str] | None, **flags: object) -> Settings:
-    from app.settings import load
-
-    for assignment in assignments or ():
-        name, has_value, value = assignment.partition("=")
-        if not has_value or not name.strip():
-            raise InvalidInput([FieldError("--set", assignment[:100], "write --set name=value, such as tmax_ms=80")])
-        flags[name.strip().replace("-", "_")] = value
-    return load(flags, config=config_file)
 
 
 def _log_to_stderr(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from common.consent import Permission
 from common.errors import NotFound
 from common.ids import made_at_ms, number_of
 from common.money import exactly
+from exchange.billing import Kind, Verdict
 from exchange.refusals import MEANINGS, NO_BIDS, Refusal
 from exchange.request import PriceRule
 from protos import exchange_pb2
@@ -29,8 +30,8 @@ from streams.topics import AUCTIONS, FEED_PAGES, NOTICES
 
 # Between an id and its record in the log lies less than this, clocks being what they are.
 _SLACK_MS = 60_000
-_VERDICTS = {1: "accepted", 2: "duplicate", 3: "unknown", 4: "expired", 5: "beyond budget"}
-_KINDS = {1: "impression", 2: "click", 3: "conversion"}
+_VERDICTS = {verdict.value: verdict.name.lower().replace("_", " ") for verdict in Verdict}
+_KINDS = {kind.value: kind.name.lower().replace("_", " ") for kind in Kind}
 
 
 def explain_auction(settings: Settings, auction_id: str) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def explain_auction(settings: Settings, auction_id: str) -> dict[str, Any]:
 
     NotFound when the log under `settings.data_dir` does not hold this auction.
     """
-    with _log(settings) as log:
+    with log_of(settings) as log:
         columns, page = find_auction(log, auction_id)
         names = SqlNames(open_engine(sqlite_url(settings.data_dir)))
         story = tell(columns, page, names)
@@ -49,14 +50,14 @@ def explain_auction(settings: Settings, auction_id: str) -> dict[str, Any]:
 
 def explain_feed_page(settings: Settings, page_id: str) -> dict[str, Any]:
     """The posts of a page with where each came from, its score and the chance it had."""
-    with _log(settings) as log:
+    with log_of(settings) as log:
         for record in _around(log, FEED_PAGES.name, made_at_ms(number_of(page_id))):
             event = schemas.decode(FEED_PAGES.name, record)
             if isinstance(event, schemas.FeedPageServed) and event.page_id == page_id:
                 posts = zip(event.post_ids, event.sources, event.scores, event.propensities, strict=True)
                 return {
                     "page_id": page_id,
-                    "served_at": _time(event.served_at_ms),
+                    "served_at": time_of(event.served_at_ms),
                     "visitor": "remembered" if event.visitor_id else "not remembered",
                     "auction_id": event.auction_id,
                     "posts": [
@@ -94,7 +95,7 @@ def tell(columns: AuctionColumns, page: int, names: SqlNames) -> dict[str, Any]:
         if at == page
     }
     return {
-        "held_at": _time(columns.held_at_ms),
+        "held_at": time_of(columns.held_at_ms),
         "consent": [permission.name for permission in Permission(int(columns.permissions[page]))] or ["nothing"],
         "page_view": MessageToDict(view, preserving_proto_field_name=True),
         "inventory_snapshot": columns.snapshot_sequence,
@@ -180,7 +181,7 @@ def _notices(log: EventLog, auction_id: str, held_at_ms: int) -> list[dict[str, 
                 continue
             story += [
                 {
-                    "at": _time(event.taken_at_ms),
+                    "at": time_of(event.taken_at_ms),
                     "kind": _KINDS.get(notice.kind, str(notice.kind)),
                     "impression_id": notice.impression_id,
                     "verdict": _VERDICTS.get(notice.verdict, str(notice.verdict)),
@@ -203,12 +204,14 @@ def _around(log: EventLog, topic: str, at_ms: int) -> Iterator[Any]:
 
 
 @contextmanager
-def _log(settings: Settings) -> Iterator[LmdbEventLog]:
+def log_of(settings: Settings) -> Iterator[LmdbEventLog]:
+    """The event log of a data folder, to read; NotFound when there is none."""
     if not (settings.data_dir / "log").exists():
         raise NotFound(f"there is no event log in {settings.data_dir}: give the server's folder with --data-dir")
     with closing(LmdbEventLog(settings.data_dir / "log", readonly=True)) as log:
         yield log
 
 
-def _time(at_ms: int) -> str:
+def time_of(at_ms: int) -> str:
+    """A time as people read it, in UTC."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")

@@ -45,6 +45,8 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     profiles: int = 0
     unreadable_notices: int = 0
     feed_pages: int = 0
+    heard: Mapping[str, int] = {}
+    told: Mapping[str, int] = {}
     notices: Mapping[str, int] = {}
     events: Mapping[str, int] = {}
     events_dropped: Mapping[str, int] = {}
@@ -145,6 +147,18 @@ class AuctionMetrics:
             ("haat_bidder_requests", "Page views sent to outside bidders", ["bidder", "result"], self._asked),
             ("haat_bidder_bids", "Bids that outside bidders sent", ["bidder"], self._bids),
             ("haat_notices", "Notices by verdict", ["verdict"], _by_label(readings.notices)),
+            (
+                "haat_browser_events",
+                "What browsers said of ads, by what it came to",
+                ["result"],
+                _by_label(readings.heard),
+            ),
+            (
+                "haat_bidder_notices",
+                "Tries to tell bidders, by what came of them",
+                ["result"],
+                _by_label(readings.told),
+            ),
             ("haat_events", "Records written to the event log", ["topic"], _by_label(readings.events)),
             (
                 "haat_events_dropped",

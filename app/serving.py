@@ -29,6 +29,7 @@ from app.warm_up import kernels_are_compiled, warm_up
 from app.wiring import Haat, wire
 from common.errors import BackendUnavailable
 from exchange.campaigns_server import SERVICE as CAMPAIGN_SERVICE
+from exchange.reports_server import SERVICE as REPORT_SERVICE
 from exchange.server import SERVICE as AUCTION_SERVICE
 from feed.server import SERVICE_NAME as FEED_SERVICE
 from protos import catalogue_pb2, openrtb_service_pb2
@@ -37,7 +38,7 @@ from streams.server import SERVICE_NAME as CATALOGUE_SERVICE
 
 # Reflection finds what has been imported, so the service is asked of its own module.
 OPENRTB_SERVICE = openrtb_service_pb2.DESCRIPTOR.services_by_name["OpenRtb"].full_name
-SERVICES = (AUCTION_SERVICE, CAMPAIGN_SERVICE, CATALOGUE_SERVICE, FEED_SERVICE, OPENRTB_SERVICE)
+SERVICES = (AUCTION_SERVICE, CAMPAIGN_SERVICE, CATALOGUE_SERVICE, FEED_SERVICE, REPORT_SERVICE, OPENRTB_SERVICE)
 # Beyond what we refuse ourselves, with the field's name, gRPC cuts a message off without reading it.
 _HARD_LIMIT_FACTOR = 4
 
@@ -97,13 +98,15 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             status.draining()
             await beat.enter_graceful_shutdown()
             await server.stop(settings.drain_s)
+            # Browsers' notices end here, so that nothing is taken after the accounts were settled.
+            http_server.stop()
+            await serving_http
             await haat.notices.drain()
             await background.stop()
             await _settle(haat)
-            http_server.stop()
-            await serving_http
             for bidder in haat.outside:
                 await bidder.close()
+            await haat.measuring.sender.close()
     finally:
         haat.close()
 
@@ -150,6 +153,7 @@ def _grpc_server(haat: Haat) -> tuple[grpc.aio.Server, int, health.HealthService
     handlers = (
         haat.auction_calls.handlers(),
         haat.campaign_server.handler(),
+        haat.measuring.report_server.handler(),
         _catalogue_handlers(haat),
         haat.feed_server.handlers(haat.keys),
         haat.openrtb_calls.handlers(),
@@ -205,6 +209,8 @@ async def _settle(haat: Haat) -> None:
         await asyncio.to_thread(haat.relay.relay_once)
         await asyncio.to_thread(haat.projector.catch_up)
         await asyncio.to_thread(haat.statistics.count_once, haat.log)
+        await asyncio.to_thread(haat.measuring.reports.count_once, haat.log)
+        await asyncio.to_thread(haat.measuring.outgoing.catch_up, haat.clock.now_ms())
         haat.notices.expire()
         await haat.book.give_back_all()
         await asyncio.to_thread(haat.log.sync)

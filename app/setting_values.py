@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -140,6 +141,27 @@ def path(raw: object) -> Path:
 def optional_file(raw: object) -> Path | None:
     """A file, or nothing when empty."""
     return None if raw is None or raw == "" else path(raw)
+
+
+def query_name(raw: object) -> str:
+    """The name of a query parameter, or nothing when empty."""
+    if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{0,32}", raw.strip()):
+        raise ValueError("give at most 32 letters, digits, dots, dashes and underscores, such as click_id")
+    return raw.strip()
+
+
+def prefixes(raw: object) -> tuple[str, ...]:
+    """Networks, from a list or a text with commas."""
+    parts = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
+        raise ValueError("give networks such as 10.0.0.0/8, several with commas")
+    found = tuple(part.strip() for part in parts if part.strip())
+    try:
+        for part in found:
+            ip_network(part, strict=False)
+    except ValueError:
+        raise ValueError(f"{part[:60]!r} is no network: write 10.0.0.0/8, several with commas") from None
+    return found
 
 
 def domain(raw: object) -> str:

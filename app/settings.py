@@ -173,6 +173,30 @@ class Settings:
             values.domain, "domain of this exchange's sellers.json; it stands in supply chains. Empty: no link is added"
         ),
     ] = ""
+    click_id_parameter: Annotated[
+        str,
+        Is(values.query_name, "query parameter in which landing pages get the click's id; empty: only for ${CLICK_ID}"),
+    ] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Is(values.prefixes, "networks whose X-Forwarded-For is believed, such as 10.0.0.0/8, several with commas"),
+    ] = ()
+    bot_agents_file: Annotated[
+        Path | None, Is(values.optional_file, "more words of user agents that are no people's, one a line; empty: none")
+    ] = None
+    data_centres_file: Annotated[
+        Path | None, Is(values.optional_file, "networks of data centres, one prefix a line; empty: none")
+    ] = None
+    network_events_per_minute: Annotated[
+        int, Is(values.whole(1, 1_000_000), "browser events that a /24 or /48 may send in a minute and still count")
+    ] = 600
+    private_addresses: Annotated[
+        str,
+        Is(
+            values.choice("refuse", "allow"),
+            "whether bidders' URLs may lead to private and local addresses: allow is for tests alone",
+        ),
+    ] = "refuse"
     tls_cert: Annotated[
         Path | None, Is(values.optional_file, "PEM file of the server's certificate; empty: no TLS")
     ] = None
@@ -323,7 +347,7 @@ def _take(
 def _together(found: Mapping[str, Any], origins: Mapping[str, str]) -> list[FieldError]:
     """What is wrong with values that are good one by one."""
     errors = []
-    for name in ("tls_cert", "tls_key", "tls_client_ca", "currency_rates"):
+    for name in ("tls_cert", "tls_key", "tls_client_ca", "currency_rates", "bot_agents_file", "data_centres_file"):
         if (file := found.get(name)) is not None and not os.access(file, os.R_OK):
             errors.append(FieldError(origins.get(name, name), str(file), "give a file that can be read"))
     cert, key = found.get("tls_cert"), found.get("tls_key")

@@ -85,6 +85,8 @@ class HaatStatus:
             unreadable_notices=haat.projector.unreadable,
             feed_pages=haat.feed_server.pages_served,
             notices=dict(haat.counted_notices.by_verdict),
+            heard=dict(haat.measuring.events.heard),
+            told=dict(haat.measuring.delivery.by_state),
             events=haat.publisher.published,
             events_dropped=haat.publisher.dropped,
         )

@@ -18,6 +18,7 @@ from app import vast_pages
 from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tell_outbox
 from app.consent import FollowedPolicy
 from app.currency_files import reader_of
+from app.measuring import Measuring, wire_measuring
 from app.metrics import AuctionMetrics
 from app.settings import Settings
 from app.version import version
@@ -43,8 +44,8 @@ from exchange.campaigns import Campaigns
 from exchange.campaigns_server import CampaignServer
 from exchange.creatives.composer import Composer
 from exchange.creatives.markup_store import MarkupStore
-from exchange.creatives.templates import plain_urls
 from exchange.currencies import Currencies
+from exchange.event_urls import signed_urls
 from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
@@ -127,6 +128,7 @@ class Haat:
     serving: str
     model_version: str
     ranker_sentence: str
+    measuring: Measuring
     # What the services serve over HTTP, beside the pages about haat itself.
     routes: list[BaseRoute]
     consent: FollowedPolicy
@@ -225,9 +227,21 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         Callout(bidder, clock, Random(), entry.terms)
         for bidder, entry in zip(outside, settings.outside_bidders, strict=True)
     ]
+    measuring = wire_measuring(
+        settings,
+        clock=clock,
+        log=log,
+        engine=engine,
+        keys=keys,
+        holds=holds,
+        take=counted_notices.take,
+        record=lambda taken: _publish_one(publisher, NOTICES.name, schemas.encode(taken)),
+    )
     videos = MarkupStore(clock)
     composer = Composer(
-        urls=plain_urls(settings.public_url or settings.http_url), product=catalogue.get, keep_video=videos.keep
+        urls=signed_urls(measuring.tokens, settings.public_url or settings.http_url, holds.terms),
+        product=catalogue.get,
+        keep_video=videos.keep,
     )
     auction = Auction(
         clock=clock,
@@ -347,8 +361,9 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         serving=ranker.serving if isinstance(ranker, ClickRanker) else "prior",
         model_version=ranker.version,
         ranker_sentence=sentence,
-        routes=[*openrtb_edge.routes(), *vast_pages.routes(videos)],
+        routes=[*openrtb_edge.routes(), *vast_pages.routes(videos), *measuring.routes],
         consent=consent,
+        measuring=measuring,
         close=close,
     )
 

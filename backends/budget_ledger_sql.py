@@ -282,7 +282,8 @@ def _add_spends(connection: Connection, holder: str, billed: Mapping[int, Sequen
         row = rows[account]
         for taken_at_ms, micros in entries:
             row.spend(micros, day_of(taken_at_ms, row.time_zone))
-        spent = min(sum(micros for _, micros in entries), leased.get(account, 0))
+        # What is refunded goes to the account, not to a lease: it may be of a day that is over.
+        spent = min(sum(micros for _, micros in entries if micros > 0), leased.get(account, 0))
         if spent:
             off[account] = -spent
     _change_leases(connection, holder, off)

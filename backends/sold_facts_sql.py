@@ -43,6 +43,13 @@ class SqlNames:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def tenant_of(self, line_item_number: int) -> str:
+        """The id of the tenant that owns a line item, "" when there is none."""
+        own = select(LINE_ITEMS.c.tenant_id).where(LINE_ITEMS.c.number == line_item_number)
+        with reading(self._engine) as connection:
+            found: str | None = connection.execute(own).scalar()
+        return found or ""
+
     def line_items(self, numbers: Iterable[int]) -> dict[int, dict[str, str]]:
         """Ids and names by line item number; numbers that are unknown are left out."""
         found: dict[int, dict[str, str]] = {}

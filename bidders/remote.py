@@ -114,4 +114,8 @@ def _outside_bid(bid: pb.Bid) -> OutsideBid:
         markup=bid.markup,
         category=bid.category,
         product_id=bid.product_id,
+        win_url=bid.win_url,
+        billing_url=bid.billing_url,
+        loss_url=bid.loss_url,
+        seat=bid.seat,
     )

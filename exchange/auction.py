@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -15,11 +15,12 @@ from common.errors import BackendUnavailable
 from common.ids import new_ids, text_of
 from exchange import consent_gate, solicitation, visitor
 from exchange.answer import Answer
-from exchange.bid_rows import bid_rows, inside_rows
+from exchange.bid_rows import BidRows, bid_rows, inside_rows
+from exchange.bidder_urls import BidderUrls, bidder_urls
 from exchange.bidding import Bidder
 from exchange.callout import Callout
 from exchange.clearing import clear
-from exchange.clearing_terms import clearing_terms
+from exchange.clearing_terms import ClearingTerms, clearing_terms
 from exchange.click_chances import click_chances
 from exchange.compose import compose, sold
 from exchange.creatives.composer import Composer
@@ -29,6 +30,7 @@ from exchange.early_close import AtHand, least_to_matter
 from exchange.eligibility import eligible
 from exchange.holds import WonBatch
 from exchange.inventory import CONVERSION_PRIOR, Snapshot
+from exchange.min_to_win import min_to_win
 from exchange.page_arrays import HoursOfWeek, page_arrays
 from exchange.page_rules import USUAL, PageRules
 from exchange.ports import Ranker
@@ -127,7 +129,7 @@ class Auction:
         if len(views) < len(allowed):
             self._observer.answers_recalled(len(allowed) - len(views))
         try:
-            decided = iter(await self._decide(views, asked, snapshot, started_ns, now_ms) if views else ())
+            decided = iter(await self._decide_apart(views, asked, snapshot, started_ns, now_ms) if views else ())
         except BaseException as error:
             self._answers.give_up(asked, _as_told_to_others(error))
             raise
@@ -139,6 +141,26 @@ class Auction:
             else replace(await other, request_id=view.request_id, kept=True)
             for view, (kept, _), other in zip(allowed, recalled, joined, strict=True)
         ]
+
+    async def _decide_apart(
+        self,
+        views: Sequence[PageView],
+        questions: Sequence[Asked | None],
+        snapshot: Snapshot,
+        started_ns: int,
+        now_ms: int,
+    ) -> list[Answer]:
+        """Tests by themselves, after the others: they must not take a budget away from a page view that pays."""
+        tests = [row for row, view in enumerate(views) if view.test]
+        if not tests or len(tests) == len(views):
+            return await self._decide(views, questions, snapshot, started_ns, now_ms)
+        answers: dict[int, Answer] = {}
+        for rows in ([row for row, view in enumerate(views) if not view.test], tests):
+            some = await self._decide(
+                [views[row] for row in rows], [questions[row] for row in rows], snapshot, started_ns, now_ms
+            )
+            answers.update(zip(rows, some, strict=True))
+        return [answers[row] for row in range(len(views))]
 
     async def _decide(
         self,
@@ -182,9 +204,17 @@ class Auction:
             conversion_rate=CONVERSION_PRIOR,
             squashing=self._squashing,
         )
+        if views[0].test:
+            # Nothing else has run since they won, so nobody missed what they had.
+            self._give_back(rows, winners)
+        urls: Mapping[int, BidderUrls] = {}
+        if outside:
+            urls = bidder_urls(
+                rows, views, auction_ids, pages.placement_start, partial(self._min_to_win, rows, terms, winners)
+            )
         held = Held(
             now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose,
-            terms, rates, self._currency,
+            terms, rates, self._currency, urls,
         )  # fmt: skip
         counted = count(held)
         self._record(held, counted)
@@ -211,15 +241,28 @@ class Auction:
                 )
             )
         except BackendUnavailable:
-            bids, available = held.rows.bids, self._money.available
-            won = held.winners[held.winners >= 0]
-            inside = won[bids.account[won] >= 0]
-            np.add.at(available, bids.account[inside], bids.reserved_micros[inside])
-            np.add.at(available, bids.campaign_account[inside], bids.reserved_micros[inside])
+            self._give_back(held.rows, held.winners)
             raise
 
     def _least_to_matter(self, at_hand: AtHand) -> int:
         return least_to_matter(at_hand, CONVERSION_PRIOR, self._page_rules)
+
+    def _min_to_win(
+        self, rows: BidRows, terms: ClearingTerms, winners: NDArray[np.int32], asked: Sequence[int]
+    ) -> list[int]:
+        return min_to_win(
+            rows.bids, terms, winners, asked, engagement_value_micros=self._engagement_value_micros,
+            conversion_rate=CONVERSION_PRIOR,
+        )  # fmt: skip
+
+    def _give_back(self, rows: BidRows, winners: NDArray[np.int32]) -> None:
+        """What winners reserved is available again, and they have reserved nothing."""
+        bids, available = rows.bids, self._money.available
+        won = winners[winners >= 0]
+        inside = won[bids.account[won] >= 0]
+        np.add.at(available, bids.account[inside], bids.reserved_micros[inside])
+        np.add.at(available, bids.campaign_account[inside], bids.reserved_micros[inside])
+        bids.reserved_micros[inside] = 0
 
     def _to_auction(self, rates: RateTable, view: PageView, micros: int) -> int:
         return rates.up(micros, view.currency, self._currency)

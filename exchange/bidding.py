@@ -44,7 +44,11 @@ class Bidder(Protocol):
 
 
 class OutsideBid(msgspec.Struct, frozen=True):
-    """A bid as an outside bidder sent it; nothing of it has been checked. `bid_micros` is per thousand impressions."""
+    """A bid as an outside bidder sent it; nothing of it has been checked. `bid_micros` is per thousand impressions.
+
+    The three URLs are called by the exchange, at the win, when it is billed and when it is lost (nurl, burl and lurl of
+    OpenRTB 2.6 §4.3); `seat` is on whose behalf it is made.
+    """
 
     auction_id: str
     placement_id: str
@@ -75,6 +79,14 @@ class OutsideBid(msgspec.Struct, frozen=True):
     skippable: bool = False
     # OpenRTB 2.6 §4.2.3: of which type the markup is, 0 unsaid.
     mtype: int = 0
+    win_url: str = ""
+    billing_url: str = ""
+    loss_url: str = ""
+
+    @property
+    def tells(self) -> bool:
+        """Does it want to be told of anything?"""
+        return bool(self.win_url or self.billing_url or self.loss_url)
 
 
 class OutsideAnswer(msgspec.Struct, frozen=True):

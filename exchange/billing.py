@@ -2,12 +2,13 @@
 
 CPM is billed at the impression, in whole micros with the thousandths carried to the payer's next impression; CPC at
 the first click; CPA at each conversion with a new order. A click or a conversion of an ad that nobody reported as seen
-implies its impression, which is recorded and billed first. Everything is billed once, whatever is said again.
+implies its impression, which is recorded and billed first. Everything is billed once, whatever is said again. Invalid
+traffic is recorded with its code and changes nothing else; an ad of a test page view is recorded and costs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 from common.ids import made_at_ms, number_of
 from common.money import bill_impression
 from exchange.holds import Hold, Terms, is_over, placement_index_of
+from exchange.notice_urls import with_impression_time
 from exchange.request import PricingModel
 from streams.schemas import NoticeTaken
 
@@ -30,6 +32,20 @@ class Kind(IntEnum):
     IMPRESSION = 1
     CLICK = 2
     CONVERSION = 3
+    VIEWABLE = 4
+    VIDEO_START = 5
+    VIDEO_FIRST_QUARTILE = 6
+    VIDEO_MIDPOINT = 7
+    VIDEO_THIRD_QUARTILE = 8
+    VIDEO_COMPLETE = 9
+    # In the log alone: takes back what an earlier notice said.
+    CORRECTION = 15
+
+
+# What a storefront, a browser or an advertiser may say.
+SAYABLE: Final = frozenset(Kind) - {Kind.CORRECTION}
+# Said once for each ad, counted and never billed; remembered as bits of Hold.said.
+_UNBILLED: Final = frozenset(kind for kind in SAYABLE if kind >= Kind.VIEWABLE)
 
 
 class Verdict(IntEnum):
@@ -40,14 +56,19 @@ class Verdict(IntEnum):
     UNKNOWN = 3
     EXPIRED = 4
     BEYOND_BUDGET = 5
+    INVALID = 6
 
 
 class Notice(msgspec.Struct, frozen=True, gc=False):
-    """Something happened to an ad; `order_id` tells conversions of one ad apart."""
+    """Something happened to an ad; `order_id` tells conversions of one ad apart.
+
+    `validity` is a code of exchange.invalid_traffic: what is not 0 is recorded, and neither counted nor billed.
+    """
 
     kind: int
     impression_id: str
     order_id: str = ""
+    validity: int = 0
 
 
 class NoticeOutcome(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +96,8 @@ class Decision(msgspec.Struct):
     spent: dict[int, int] = {}
     missing: dict[int, int] = {}
     impressions: list[Hold] = []
+    # (impression id, kind) of what was recorded as invalid.
+    invalid: set[tuple[str, int]] = set()
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -84,6 +107,8 @@ class Known(msgspec.Struct, frozen=True):
     terms: Terms
     carried: Mapping[int | str, int]
     available: Callable[[int], int]
+    # (impression id, kind): recorded as invalid before, so not recorded again.
+    invalid: Container[tuple[str, int]] = ()
 
 
 def decide(notices: Sequence[Notice], known: Known, *, now_ms: int, taken_at_ms: int, lend: bool = False) -> Decision:
@@ -112,12 +137,17 @@ class _Deciding:
             return NoticeOutcome(Verdict.EXPIRED, currency=hold.currency)
         if _said_before(hold, notice):
             return NoticeOutcome(Verdict.DUPLICATE, currency=hold.currency)
+        if notice.validity:
+            return self._invalid(hold, notice)
         if len(hold.order_ids) >= MAX_ORDERS and notice.kind == Kind.CONVERSION:
             return NoticeOutcome(Verdict.EXPIRED, currency=hold.currency)
         verdict, billed = Verdict.ACCEPTED, 0
         if not hold.seen_at_ms:
             hold, verdict, billed = self._impression(hold)
-        if notice.kind != Kind.IMPRESSION:
+        if notice.kind in _UNBILLED:
+            hold = replace(hold, said=hold.said | 1 << notice.kind)
+            self._record(hold, Kind(notice.kind), Verdict.ACCEPTED, 0, "")
+        elif notice.kind != Kind.IMPRESSION:
             hold, verdict, billed_now = self._action(hold, notice)
             billed += billed_now
         self.decision.holds[hold.impression_id] = hold
@@ -126,14 +156,23 @@ class _Deciding:
     def _impression(self, hold: Hold) -> tuple[Hold, Verdict, int]:
         hold = replace(hold, seen_at_ms=self.decision.taken_at_ms)
         verdict, billed = Verdict.ACCEPTED, 0
-        if hold.pricing_model == PricingModel.CPM:
+        if hold.pricing_model == PricingModel.CPM and not hold.test:
             micros, carry = bill_impression(hold.price_micros, self._carry(hold))
             hold, verdict, billed = self._bill(hold, micros)
             if verdict == Verdict.ACCEPTED:
                 self.decision.carried[payer_of(hold)] = carry
         self._record(hold, Kind.IMPRESSION, verdict, billed, "")
-        self.decision.impressions.append(hold)
+        if not hold.test:
+            self.decision.impressions.append(hold)
         return hold, verdict, billed
+
+    def _invalid(self, hold: Hold, notice: Notice) -> NoticeOutcome:
+        """Recorded once for each ad and kind, so that nobody can fill the log; the ad itself stays as it was."""
+        said = (notice.impression_id, notice.kind)
+        if said not in self.decision.invalid and said not in self._known.invalid:
+            self.decision.invalid.add(said)
+            self._record(hold, Kind(notice.kind), Verdict.INVALID, 0, notice.order_id, notice.validity)
+        return NoticeOutcome(Verdict.INVALID, currency=hold.currency)
 
     def _action(self, hold: Hold, notice: Notice) -> tuple[Hold, Verdict, int]:
         verdict, billed = Verdict.ACCEPTED, 0
@@ -143,7 +182,7 @@ class _Deciding:
         else:
             hold = replace(hold, order_ids=(*hold.order_ids, notice.order_id))
             paid_now = hold.pricing_model == PricingModel.CPA
-        if paid_now:
+        if paid_now and not hold.test:
             hold, verdict, billed = self._bill(hold, hold.price_micros)
         self._record(hold, Kind(notice.kind), verdict, billed, notice.order_id)
         return hold, verdict, billed
@@ -164,7 +203,9 @@ class _Deciding:
                 self.decision.missing[row] = lacking
         return replace(hold, left_micros=0), Verdict.ACCEPTED if covered else Verdict.BEYOND_BUDGET, billed
 
-    def _record(self, hold: Hold, kind: Kind, verdict: Verdict, billed: int, order_id: str) -> None:
+    def _record(self, hold: Hold, kind: Kind, verdict: Verdict, billed: int, order_id: str, validity: int = 0) -> None:
+        # An outside bidder is told when it is billed: at the impression.
+        tell = hold.billing_url if kind == Kind.IMPRESSION and verdict == Verdict.ACCEPTED else ""
         self.decision.taken.append(
             NoticeTaken(
                 kind=kind,
@@ -180,6 +221,12 @@ class _Deciding:
                 carried_thousandths=self._carry(hold),
                 visitor_id=hold.visitor_id,
                 product_id=hold.product_id,
+                creative_number=hold.creative_number,
+                placement_id=hold.placement_id,
+                publisher_id=hold.publisher_id,
+                validity=validity,
+                test=hold.test,
+                billing_url=with_impression_time(tell, self.decision.taken_at_ms) if tell else "",
             )
         )
 
@@ -211,4 +258,6 @@ def _said_before(hold: Hold, notice: Notice) -> bool:
         return bool(hold.seen_at_ms)
     if notice.kind == Kind.CLICK:
         return bool(hold.clicked_at_ms)
+    if notice.kind in _UNBILLED:
+        return bool(hold.said >> notice.kind & 1)
     return notice.order_id in hold.order_ids

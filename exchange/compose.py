@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from common.consent import Permission
 from exchange.answer import Ad, Answer, PlacementAnswer
+from exchange.bidder_urls import bid_facts
 from exchange.creatives import outside_facts
 from exchange.creatives.composer import Composer
 from exchange.creatives.pods import pods_of
 from exchange.holds import WonBatch
+from exchange.notice_urls import in_markup
 from exchange.record import Held
 from exchange.request import PricingModel
 from exchange.session_impressions import session_key
@@ -62,6 +64,12 @@ def compose(
                 price = price_of[at]
                 if converts:
                     price = held.rates.down(price, held.own_currency(winner[at]), currency)
+                if row < 0 and "${AUCTION_" in markup:
+                    bid = rows.outside[-1 - row].bid
+                    told = bid_facts(
+                        bid, auction_id, bid.currency, test=view.test, outcome=0, price_micros=price_of[at]
+                    )
+                    markup = in_markup(markup, told)
                 deal_id = placement.deals[deal_of[at]].deal_id if deal_of[at] >= 0 else ""
                 ad = Ad(impression_id, facts, markup, price, bidders[bidder_of[at]], worth_of[at], deal_id, currency)
             placements.append(PlacementAnswer(placement.placement_id, ad, reasons[at]))
@@ -89,7 +97,7 @@ def _worth(held: Held) -> NDArray[np.int64]:
 
 
 def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str]) -> WonBatch:
-    """What was sold and is now held, in columns by sold placement."""
+    """What was sold and is now held, in columns by sold placement. What a test sold has no account to reserve from."""
     (places,) = np.nonzero(held.winners >= 0)
     won = held.winners[places]
     rows, bids, book = held.rows, held.rows.bids, held.snapshot.book
@@ -99,17 +107,26 @@ def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str]) -> WonB
     item = book.ad_item[np.maximum(ad, 0)] if len(book.ad_item) else np.zeros(len(ad), np.int32)
     ads = held.snapshot.ads
     known = len(book.ad_item) > 0
+    tests = frozenset(row for row, view in enumerate(held.views) if view.test)
+    line_item_rows, campaign_rows = bids.account[won], bids.campaign_account[won]
+    if tests:
+        tested = np.isin(page, list(tests))
+        line_item_rows, campaign_rows = (
+            np.where(tested, -1, r).astype(np.int32) for r in (line_item_rows, campaign_rows)
+        )
+    pages = page.tolist()
+    indices = (places - held.placement_start[page]).astype(np.int32)
     return WonBatch(
         held_at_ms=held.held_at_ms,
         currency=held.currency,
         auction_ids=list(auction_ids),
         visitor_ids=[view.visitor_id if view.permissions & _REMEMBER else "" for view in held.views],
         page_row=page.astype(np.int32),
-        placement_index=(places - held.placement_start[page]).astype(np.int32),
+        placement_index=indices,
         line_item_number=np.where(inside, book.item_number[item] if known else 0, 0).astype(np.uint32),
         campaign_number=np.where(inside, book.item_campaign[item] if known else 0, 0).astype(np.uint32),
-        line_item_account_row=bids.account[won],
-        campaign_account_row=bids.campaign_account[won],
+        line_item_account_row=line_item_rows,
+        campaign_account_row=campaign_rows,
         pricing_model=bids.pricing[won],
         price_micros=bids.price_micros[won],
         reserved_micros=bids.reserved_micros[won],
@@ -120,10 +137,22 @@ def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str]) -> WonB
             entry: rows.outside[-1 - row].bid.advertiser_domain for entry, row in enumerate(ad.tolist()) if row < 0
         },
         currencies=_other_currencies(held, won) if held.foreign else {},
+        session_keys=[session_key(view) for view in held.views],
         creative_number=np.where(inside, held.snapshot.ad_creative_number[np.maximum(ad, 0)] if known else 0, 0).astype(
             np.uint32
         ),
-        session_keys=[session_key(view) for view in held.views],
+        placement_ids=[
+            held.views[at].placements[index].placement_id for at, index in zip(pages, indices.tolist(), strict=True)
+        ],
+        publisher_ids=[view.publisher_id for view in held.views],
+        test_pages=tests,
+        billing_urls={
+            entry: held.urls[row].billing
+            for entry, row in enumerate(won.tolist())
+            if row in held.urls and held.urls[row].billing
+        }
+        if held.urls
+        else {},
     )
 
 

@@ -53,14 +53,23 @@ class WonBatch(msgspec.Struct):
     outside_domains: dict[int, str] = msgspec.field(default_factory=dict)
     # Entries that are not in `currency`: prices and reservations are in the currency of the bid.
     currencies: dict[int, str] = msgspec.field(default_factory=dict)
-    # By sold placement, and empty where it is not known.
-    creative_number: NDArray[np.uint32] = msgspec.field(default_factory=lambda: np.zeros(0, np.uint32))
     # By page view, as exchange.session_impressions names them; empty where no session is known.
     session_keys: list[str] = msgspec.field(default_factory=list)
+    # By sold placement, and empty where it is not known.
+    creative_number: NDArray[np.uint32] = msgspec.field(default_factory=lambda: np.zeros(0, np.uint32))
+    placement_ids: list[str] = msgspec.field(default_factory=list)
+    # By page view, and empty where no publisher is known.
+    publisher_ids: list[str] = msgspec.field(default_factory=list)
+    # Pages that were a test: their entries have rows of -1 and reserve nothing.
+    test_pages: frozenset[int] = frozenset()
+    # Where outside bidders are told of billing, under their entry, with all macros replaced but the impression's time.
+    billing_urls: dict[int, str] = msgspec.field(default_factory=dict)
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):
-    """One sold ad. `left_micros` is what is still reserved for it in both accounts (rows of the budget book, or -1)."""
+    """One sold ad. `left_micros` is what is still reserved for it in both accounts (rows of the budget book, or -1);
+    `said` has a bit for each kind of notice that is counted and not billed.
+    """
 
     impression_id: str
     held_at_ms: int
@@ -79,9 +88,14 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
     seen_at_ms: int = 0
     clicked_at_ms: int = 0
     order_ids: tuple[str, ...] = ()
-    creative_number: int = 0
     # Not kept over a restart: sessions are counted in memory alone.
     session_key: str = ""
+    said: int = 0
+    creative_number: int = 0
+    placement_id: str = ""
+    publisher_id: str = ""
+    test: bool = False
+    billing_url: str = ""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -243,6 +257,7 @@ class Holds:
 
     def _hold_of(self, serial: int, entry: int, impression_id: str) -> Hold:
         won = self._batches[serial].won
+        page = int(won.page_row[entry])
         outside = not won.line_item_number[entry]
         return Hold(
             impression_id=impression_id,
@@ -255,12 +270,16 @@ class Holds:
             price_micros=int(won.price_micros[entry]),
             left_micros=0 if outside else int(won.reserved_micros[entry]),
             currency=won.currencies.get(entry, won.currency),
-            visitor_id=won.visitor_ids[int(won.page_row[entry])],
+            visitor_id=won.visitor_ids[page],
             product_id=won.product_ids[entry],
             bidder=won.bidders[int(won.bidder_index[entry])],
             advertiser_domain=won.outside_domains.get(entry, ""),
             creative_number=int(won.creative_number[entry]) if len(won.creative_number) else 0,
-            session_key=won.session_keys[int(won.page_row[entry])] if won.session_keys else "",
+            session_key=won.session_keys[page] if won.session_keys else "",
+            placement_id=won.placement_ids[entry] if won.placement_ids else "",
+            publisher_id=won.publisher_ids[page] if won.publisher_ids else "",
+            test=page in won.test_pages,
+            billing_url=won.billing_urls.get(entry, ""),
         )
 
     def _take(self, serial: int, entry: int) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from common.clock import Clock
 from common.errors import FieldError, InvalidInput
-from exchange.billing import Decision, Kind, Known, Notice, NoticeOutcome, Verdict, decide
+from exchange.billing import SAYABLE, Decision, Kind, Known, Notice, NoticeOutcome, Verdict, decide
 from exchange.budgets import BudgetBook
 from exchange.holds import Hold, Holds
 from streams.schemas import NoticesTaken
@@ -23,6 +23,8 @@ __all__ = ["Kind", "Notice", "NoticeOutcome", "Notices", "Verdict"]
 # Notices in one record of the log.
 MAX_GROUP: Final = 4_096
 MAX_ORDER_ID: Final = 128
+# Ads whose invalid traffic is remembered, so that it is recorded once.
+MOST_INVALID: Final = 100_000
 
 _Waiting = tuple[Sequence[Notice], "asyncio.Future[list[NoticeOutcome]]"]
 
@@ -55,6 +57,8 @@ class Notices:
         self._carried = dict(carried)
         self._waiting: deque[_Waiting] = deque()
         self._worker: asyncio.Task[None] | None = None
+        # Newest last, so that the oldest leave when there are too many.
+        self._invalid: dict[tuple[str, int], None] = {}
         # Something was recorded and a sync has not returned since.
         self._unsynced = False
 
@@ -132,6 +136,7 @@ class Notices:
             terms=self._holds.terms,
             carried=self._carried,
             available=lambda row: int(available[row]),
+            invalid=self._invalid,
         )
         return decide(notices, known, now_ms=self._clock.now_ms(), taken_at_ms=self._book.now_ms(), lend=lend)
 
@@ -143,13 +148,17 @@ class Notices:
         for hold in decision.impressions:
             if hold.line_item_number and (hold.visitor_id or hold.session_key):
                 self._remember(hold, decision.taken_at_ms)
+        self._invalid.update(dict.fromkeys(decision.invalid))
+        while len(self._invalid) > MOST_INVALID:
+            del self._invalid[next(iter(self._invalid))]
 
 
 def _check(notices: Sequence[Notice]) -> None:
     errors = []
     for at, notice in enumerate(notices):
-        if notice.kind not in (Kind.IMPRESSION, Kind.CLICK, Kind.CONVERSION):
-            errors.append(FieldError(f"notices[{at}].kind", str(notice.kind), "give impression, click or conversion"))
+        if notice.kind not in SAYABLE:
+            remedy = "give impression, viewable, click, conversion or a part of a video"
+            errors.append(FieldError(f"notices[{at}].kind", str(notice.kind), remedy))
         if len(notice.order_id) > MAX_ORDER_ID:
             length = f"{len(notice.order_id)} characters"
             errors.append(FieldError(f"notices[{at}].order_id", length, f"give at most {MAX_ORDER_ID}"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from exchange.bid_rows import BidRows
+from exchange.bidder_urls import BidderUrls
 from exchange.clearing_terms import ClearingTerms
 from exchange.currencies import RateTable
 from exchange.eligibility import CODES, REFUSED_RECORDED, Finalists
@@ -41,6 +42,8 @@ class Held(msgspec.Struct):
     rates: RateTable
     # ISO 4217: what is compared and recorded is in it.
     currency: str
+    # What outside bidders are to be told, by row of the bids.
+    urls: Mapping[int, BidderUrls] = {}
 
     @property
     def foreign(self) -> bool:
@@ -154,6 +157,9 @@ def columns_of(
     )  # fmt: skip
     more_page, more_code = np.nonzero(counted.more)
     numbers, views = held.auction_numbers, held.views
+    publishers = sorted({view.publisher_id for view in views} - {""})
+    if publishers and not all(view.publisher_id for view in views):
+        publishers.append("")
     return AuctionColumns(
         held_at_ms=held.held_at_ms,
         snapshot_sequence=snapshot.sequence,
@@ -182,10 +188,13 @@ def columns_of(
         more_outcome=_CODE_OF_INDEX[more_code],
         more_count=counted.more[more_page, more_code],
         bidders=bidders,
-        outside_bids=[_outside(row, rows) for row in np.nonzero(rows.ad < 0)[0].tolist()] if rows.outside else [],
         engagement_value_micros=engagement_value_micros,
         squashing=squashing,
         **recorded_terms(held, total, found.refused_ad[np.arange(REFUSED_RECORDED) < found.refused_count[:, None]]),
+        outside_bids=[_outside(row, held) for row in np.nonzero(rows.ad < 0)[0].tolist()] if rows.outside else [],
+        test_page_view=np.array([page for page, view in enumerate(views) if view.test], u32),
+        page_publisher=np.array([publishers.index(view.publisher_id) for view in views] if publishers else [], u32),
+        publishers=publishers,
     )
 
 
@@ -228,7 +237,11 @@ def _fill(  # type: ignore[no-untyped-def]
             at += 1
 
 
-def _outside(row: int, rows: BidRows) -> OutsideBid:
+_NO_URLS = BidderUrls()
+
+
+def _outside(row: int, held: Held) -> OutsideBid:
+    rows, urls = held.rows, held.urls.get(row, _NO_URLS)
     bid = rows.outside[-1 - int(rows.ad[row])].bid
     # What was refused as malformed may be of any length; the log keeps the beginning.
     return OutsideBid(
@@ -239,4 +252,8 @@ def _outside(row: int, rows: BidRows) -> OutsideBid:
         category=bid.category[:64],
         product_id=bid.product_id[:64],
         currency=bid.currency[:3],
+        win_url=urls.win,
+        billing_url=urls.billing,
+        loss_url=urls.loss,
+        seat=bid.seat[:64],
     )

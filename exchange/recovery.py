@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from common.consent import Permission
 from common.ids import made_at_ms, number_of, text_of
-from exchange.billing import Kind
+from exchange.billing import Kind, Verdict
 from exchange.budgets import CLOCK_STEP_MS, BudgetBook
 from exchange.holds import Hold, Holds, Terms, WonBatch, is_over
 from exchange.ports import CAMPAIGN_ACCOUNTS, BudgetLedger
@@ -42,6 +42,8 @@ class Facts(msgspec.Struct, frozen=True):
     pricing_model_of: Callable[[int], int]
     product_of: Callable[[int], str]
     visitor_of: Callable[[bytes], str]
+    # The placements' ids out of AuctionsHeld.page_view, in their order.
+    placements_of: Callable[[bytes], Sequence[str]] = lambda _: ()
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -60,6 +62,7 @@ class _Ad(msgspec.Struct):
     seen_at_ms: int = 0
     clicked_at_ms: int = 0
     order_ids: tuple[str, ...] = ()
+    said: int = 0
 
 
 def recover(
@@ -114,6 +117,13 @@ def won_batch(columns: AuctionColumns, book: BudgetBook, facts: Facts) -> WonBat
     rows = {n: book.row_of(n) if n else -1 for n in campaigns}
     campaign_rows = {n: book.row_of(CAMPAIGN_ACCOUNTS + c) if n else -1 for n, c in campaigns.items()}
     outside = {bid.row: bid for bid in columns.outside_bids}
+    pages, tests = page_of[sold].tolist(), frozenset(columns.test_page_view.tolist())
+    asked = {page: facts.placements_of(columns.page_view[page]) for page in set(pages)}
+    places = [
+        asked[page][index] if index < len(asked[page]) else ""
+        for page, index in zip(pages, index_of[sold].tolist(), strict=True)
+    ]
+    real = np.array([page not in tests for page in pages], np.bool_)
     entries = list(zip(numbers.tolist(), bids.tolist(), columns.bid_creative[bids].tolist(), strict=True))
     ids = zip(columns.auction_id_high.tolist(), columns.auction_id_low.tolist(), strict=True)
     return WonBatch(
@@ -128,8 +138,10 @@ def won_batch(columns: AuctionColumns, book: BudgetBook, facts: Facts) -> WonBat
         placement_index=index_of[sold].astype(np.int32),
         line_item_number=numbers,
         campaign_number=np.array([campaigns[number] for number, _, _ in entries], np.uint32),
-        line_item_account_row=np.array([rows[number] for number, _, _ in entries], np.int32),
-        campaign_account_row=np.array([campaign_rows[number] for number, _, _ in entries], np.int32),
+        line_item_account_row=np.where(real, np.array([rows[n] for n, _, _ in entries], np.int32), np.int32(-1)),
+        campaign_account_row=np.where(
+            real, np.array([campaign_rows[n] for n, _, _ in entries], np.int32), np.int32(-1)
+        ),
         pricing_model=np.array([pricing[number] for number, _, _ in entries], np.uint8),
         price_micros=columns.bid_price_micros[bids],
         reserved_micros=columns.bid_reserved_micros[bids],
@@ -146,6 +158,14 @@ def won_batch(columns: AuctionColumns, book: BudgetBook, facts: Facts) -> WonBat
         },
         currencies=_other_currencies(columns, bids),
         creative_number=columns.bid_creative[bids],
+        placement_ids=places,
+        publisher_ids=publishers_of(columns),
+        test_pages=tests,
+        billing_urls={
+            entry: told.billing_url
+            for entry, (number, bid, _) in enumerate(entries)
+            if not number and (told := outside.get(bid)) is not None and told.billing_url
+        },
     )
 
 
@@ -154,6 +174,11 @@ def _other_currencies(columns: AuctionColumns, bids: NDArray[np.int64]) -> dict[
         return {}
     own = columns.bid_currency[bids].tolist()
     return {entry: columns.currencies[code] for entry, code in enumerate(own) if 0 < code < len(columns.currencies)}
+
+
+def publishers_of(columns: AuctionColumns) -> list[str]:
+    """The publisher of each page view; empty when none is known."""
+    return [columns.publishers[row] for row in columns.page_publisher.tolist()]
 
 
 def _noticed(log: EventLog, terms: Terms, now_ms: int) -> tuple[dict[str, _Ad], int]:
@@ -171,11 +196,16 @@ def _noticed(log: EventLog, terms: Terms, now_ms: int) -> tuple[dict[str, _Ad], 
                 continue
             last = max(last, event.taken_at_ms)
             for notice in event.notices:
+                if notice.verdict == Verdict.INVALID or notice.kind == Kind.CORRECTION:
+                    # The ad stands as if it had not been said; a refund does not open it again.
+                    continue
                 ad = ads.setdefault(notice.impression_id, _Ad())
                 if notice.kind == Kind.IMPRESSION:
                     ad.seen_at_ms = event.taken_at_ms
                 elif notice.kind == Kind.CLICK:
                     ad.clicked_at_ms = event.taken_at_ms
+                elif notice.kind >= Kind.VIEWABLE:
+                    ad.said |= 1 << notice.kind
                 else:
                     ad.order_ids = (*ad.order_ids, notice.order_id)
     return ads, last
@@ -256,6 +286,7 @@ def _with(hold: Hold, ad: _Ad) -> Hold:
         seen_at_ms=ad.seen_at_ms,
         clicked_at_ms=ad.clicked_at_ms,
         order_ids=ad.order_ids,
+        said=ad.said,
         left_micros=0 if paid else hold.left_micros,
     )
 
@@ -267,13 +298,17 @@ def _only(batch: WonBatch, kept: NDArray[np.bool_]) -> WonBatch:
         for name in WonBatch.__struct_fields__
         if isinstance(getattr(batch, name), np.ndarray)
     }
-    domains = {new: batch.outside_domains[old] for new, old in enumerate(entries) if old in batch.outside_domains}
-    currencies = {new: batch.currencies[old] for new, old in enumerate(entries) if old in batch.currencies}
+
+    def kept_of(texts: Mapping[int, str]) -> dict[int, str]:
+        return {new: texts[old] for new, old in enumerate(entries) if old in texts}
+
     return replace(
         batch,
         product_ids=[batch.product_ids[entry] for entry in entries],
-        outside_domains=domains,
-        currencies=currencies,
+        placement_ids=[batch.placement_ids[entry] for entry in entries],
+        currencies=kept_of(batch.currencies),
+        outside_domains=kept_of(batch.outside_domains),
+        billing_urls=kept_of(batch.billing_urls),
         **columns,
     )
 

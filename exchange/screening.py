@@ -15,6 +15,7 @@ from exchange.creatives.formats import of_offered_type
 from exchange.creatives.outside_markup import refusal_of_markup
 from exchange.currencies import BUILT_IN, RateTable, bid_rate
 from exchange.eligibility import CODE_INDEX
+from exchange.notice_urls import can_be_called
 from exchange.placement_asks import is_flexible_fit
 from exchange.refusals import Refusal
 from exchange.request import Deal, Format, PageView, Placement
@@ -197,5 +198,6 @@ def _malformed(bid: OutsideBid) -> Refusal:
         and max(map(len, bid.categories), default=0) <= _NAME_LIMIT
         and len(bid.app_bundle) <= 253
         and max(len(bid.language), len(bid.mime)) <= _NAME_LIMIT
+        and all(can_be_called(url) for url in (bid.win_url, bid.billing_url, bid.loss_url))
     )
     return Refusal.WON if whole else Refusal.INVALID_BID

@@ -18,7 +18,7 @@ from common.errors import FieldError, HaatError, InvalidInput
 from exchange.answer import Answer
 from exchange.auction_wire import AnswerWriter, PageViewReader
 from exchange.batching import Batcher
-from exchange.billing import Kind, Notice, NoticeOutcome
+from exchange.billing import SAYABLE, Kind, Notice, NoticeOutcome
 from exchange.request import PageView
 from protos import exchange_pb2 as pb
 
@@ -208,10 +208,9 @@ def _notices(batch: pb.NoticeBatch) -> list[Notice]:
         raise InvalidInput([FieldError("notices", f"{len(batch.notices)} of them", f"give at most {NOTICES_LIMIT}")])
     notices = []
     for index, notice in enumerate(batch.notices):
-        if notice.kind not in (1, 2, 3):
-            errors.append(
-                FieldError(f"notices[{index}].kind", str(notice.kind), "give 1 (impression), 2 (click), 3 (conversion)")
-            )
+        if int(notice.kind) not in SAYABLE:
+            remedy = "give 1 (impression), 2 (click), 3 (conversion), 4 (viewable) or 5 to 9 (video)"
+            errors.append(FieldError(f"notices[{index}].kind", str(notice.kind), remedy))
             continue
         if not 0 < len(notice.impression_id) <= 40:
             shown = repr(notice.impression_id[:40])

@@ -71,7 +71,7 @@ class SessionAnswers:
         """The answer that was given before and still holds, under this page view's request id; and the key to `keep`
         the decision by, 0 when it is not to be kept.
         """
-        if not view.session_id or self._ttl_ms <= 0:
+        if not view.session_id or self._ttl_ms <= 0 or view.test:
             return None, None
         parameters = _parameters(view)
         key = hash(parameters)

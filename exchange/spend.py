@@ -66,7 +66,8 @@ class SpendProjector:
                         line_item_number=notice.line_item_number,
                         campaign_number=notice.campaign_number,
                         billed_micros=notice.billed_micros,
-                        taken_at_ms=event.taken_at_ms,
+                        # A refund belongs to the day that was billed.
+                        taken_at_ms=notice.corrects_taken_at_ms or event.taken_at_ms,
                         kind=notice.kind,
                     )
                 )

@@ -17,7 +17,7 @@ from streams.topics import NOTICES
 _HOUR_MS = 3_600_000
 # A notice beyond the budget is an impression or a click all the same; doubles and unknown ones are none.
 _COUNTED = frozenset({Verdict.ACCEPTED, Verdict.BEYOND_BUDGET})
-_KINDS = frozenset(Kind)
+_KINDS = frozenset({Kind.IMPRESSION, Kind.CLICK, Kind.CONVERSION})
 
 
 class SettledNotice(msgspec.Struct, frozen=True, gc=False):
@@ -29,6 +29,8 @@ class SettledNotice(msgspec.Struct, frozen=True, gc=False):
     verdict: int
     line_item_number: int
     billed_micros: int
+    # Of a correction: the kind that is taken back.
+    corrects_kind: int = 0
 
 
 class HourCount(msgspec.Struct, frozen=True):
@@ -117,9 +119,17 @@ def settled(event: schemas.NoticesTaken, offset: int) -> list[SettledNotice]:
     """The notices of one record of the log."""
     return [
         SettledNotice(
-            offset, event.taken_at_ms, notice.kind, notice.verdict, notice.line_item_number, notice.billed_micros
+            offset,
+            # What is taken back is taken back from the hour that it was counted in.
+            notice.corrects_taken_at_ms or event.taken_at_ms,
+            notice.kind,
+            notice.verdict,
+            notice.line_item_number,
+            notice.billed_micros,
+            notice.corrects_kind,
         )
         for notice in event.notices
+        if not notice.test
     ]
 
 
@@ -132,6 +142,8 @@ def hour_counts(notices: Iterable[SettledNotice]) -> list[HourCount]:
         counts = sums[notice.line_item_number, notice.taken_at_ms // _HOUR_MS]
         if notice.verdict in _COUNTED and notice.kind in _KINDS:
             counts[notice.kind - 1] += 1
+        elif notice.corrects_kind in _KINDS:
+            counts[notice.corrects_kind - 1] -= 1
         counts[3] += notice.billed_micros
     return [
         HourCount(number, hour, impressions, clicks, conversions, spend_micros)

@@ -102,6 +102,10 @@ class Bid(_message.Message):
     MARKUP_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    WIN_URL_FIELD_NUMBER: _builtins.int
+    BILLING_URL_FIELD_NUMBER: _builtins.int
+    LOSS_URL_FIELD_NUMBER: _builtins.int
+    SEAT_FIELD_NUMBER: _builtins.int
     auction_id: _builtins.str
     placement_id: _builtins.str
     bid_id: _builtins.str
@@ -118,6 +122,14 @@ class Bid(_message.Message):
     """At most 16 kB."""
     category: _builtins.str
     product_id: _builtins.str
+    win_url: _builtins.str
+    """Called by the exchange, with OpenRTB 2.6 §4.4's macros replaced: at the win, when it is billed, when it is lost. Each
+    is http or https, at most 2,048 characters, on a public address.
+    """
+    billing_url: _builtins.str
+    loss_url: _builtins.str
+    seat: _builtins.str
+    """On whose behalf the bid is made; at most 64 characters."""
     def __init__(
         self,
         *,
@@ -134,10 +146,14 @@ class Bid(_message.Message):
         markup: _builtins.str = ...,
         category: _builtins.str = ...,
         product_id: _builtins.str = ...,
+        win_url: _builtins.str = ...,
+        billing_url: _builtins.str = ...,
+        loss_url: _builtins.str = ...,
+        seat: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "auction_id", b"auction_id", "bid_id", b"bid_id", "bid_micros", b"bid_micros", "category", b"category", "creative_id", b"creative_id", "currency", b"currency", "format", b"format", "height", b"height", "markup", b"markup", "placement_id", b"placement_id", "product_id", b"product_id", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "auction_id", b"auction_id", "bid_id", b"bid_id", "bid_micros", b"bid_micros", "billing_url", b"billing_url", "category", b"category", "creative_id", b"creative_id", "currency", b"currency", "format", b"format", "height", b"height", "loss_url", b"loss_url", "markup", b"markup", "placement_id", b"placement_id", "product_id", b"product_id", "seat", b"seat", "width", b"width", "win_url", b"win_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

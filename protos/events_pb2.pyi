@@ -70,6 +70,9 @@ class AuctionsHeld(_message.Message):
     SQUASHING_FIELD_NUMBER: _builtins.int
     DEALS_FIELD_NUMBER: _builtins.int
     PRIVATE_AUCTION_FIELD_NUMBER: _builtins.int
+    TEST_PAGE_VIEW_FIELD_NUMBER: _builtins.int
+    PAGE_PUBLISHER_FIELD_NUMBER: _builtins.int
+    PUBLISHERS_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     held_at_ms: _builtins.int
     snapshot_sequence: _builtins.int
@@ -201,6 +204,16 @@ class AuctionsHeld(_message.Message):
     def private_auction(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """One entry for each placement: 1 when it was sold under deals alone; empty when none was."""
 
+    @_builtins.property
+    def test_page_view(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Page views that were a test: decided, and neither reserved for, billed nor counted."""
+
+    @_builtins.property
+    def page_publisher(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Who sells: one entry for each page view, an index into `publishers`; none at all when no publisher is known."""
+
+    @_builtins.property
+    def publishers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -246,10 +259,13 @@ class AuctionsHeld(_message.Message):
         squashing: _builtins.float = ...,
         deals: _abc.Iterable[Global___OfferedDeal] | None = ...,
         private_auction: _abc.Iterable[_builtins.int] | None = ...,
+        test_page_view: _abc.Iterable[_builtins.int] | None = ...,
+        page_publisher: _abc.Iterable[_builtins.int] | None = ...,
+        publishers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_currency", b"bid_currency", "bid_deal_plus_one", b"bid_deal_plus_one", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currencies", b"currencies", "currency", b"currency", "currency_rates", b"currency_rates", "deals", b"deals", "engagement_value_micros", b"engagement_value_micros", "floor_micros", b"floor_micros", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "most_ads", b"most_ads", "most_per_advertiser", b"most_per_advertiser", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "price_rule", b"price_rule", "private_auction", b"private_auction", "rate_table", b"rate_table", "schema_version", b"schema_version", "separate", b"separate", "snapshot_sequence", b"snapshot_sequence", "squashing", b"squashing", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_currency", b"bid_currency", "bid_deal_plus_one", b"bid_deal_plus_one", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currencies", b"currencies", "currency", b"currency", "currency_rates", b"currency_rates", "deals", b"deals", "engagement_value_micros", b"engagement_value_micros", "floor_micros", b"floor_micros", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "most_ads", b"most_ads", "most_per_advertiser", b"most_per_advertiser", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_publisher", b"page_publisher", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "price_rule", b"price_rule", "private_auction", b"private_auction", "publishers", b"publishers", "rate_table", b"rate_table", "schema_version", b"schema_version", "separate", b"separate", "snapshot_sequence", b"snapshot_sequence", "squashing", b"squashing", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -304,6 +320,10 @@ class OutsideBid(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
+    WIN_URL_FIELD_NUMBER: _builtins.int
+    BILLING_URL_FIELD_NUMBER: _builtins.int
+    LOSS_URL_FIELD_NUMBER: _builtins.int
+    SEAT_FIELD_NUMBER: _builtins.int
     row: _builtins.int
     """Row in the columns of AuctionsHeld."""
     bid_id: _builtins.str
@@ -312,6 +332,11 @@ class OutsideBid(_message.Message):
     category: _builtins.str
     product_id: _builtins.str
     currency: _builtins.str
+    win_url: _builtins.str
+    """Where it wants to be told of a win, of billing and of a loss, with OpenRTB's macros in them."""
+    billing_url: _builtins.str
+    loss_url: _builtins.str
+    seat: _builtins.str
     def __init__(
         self,
         *,
@@ -322,10 +347,14 @@ class OutsideBid(_message.Message):
         category: _builtins.str = ...,
         product_id: _builtins.str = ...,
         currency: _builtins.str = ...,
+        win_url: _builtins.str = ...,
+        billing_url: _builtins.str = ...,
+        loss_url: _builtins.str = ...,
+        seat: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "bid_id", b"bid_id", "category", b"category", "creative_id", b"creative_id", "currency", b"currency", "product_id", b"product_id", "row", b"row"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "bid_id", b"bid_id", "billing_url", b"billing_url", "category", b"category", "creative_id", b"creative_id", "currency", b"currency", "loss_url", b"loss_url", "product_id", b"product_id", "row", b"row", "seat", b"seat", "win_url", b"win_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -376,8 +405,16 @@ class NoticeTaken(_message.Message):
     CARRIED_THOUSANDTHS_FIELD_NUMBER: _builtins.int
     VISITOR_ID_FIELD_NUMBER: _builtins.int
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    CREATIVE_NUMBER_FIELD_NUMBER: _builtins.int
+    PLACEMENT_ID_FIELD_NUMBER: _builtins.int
+    PUBLISHER_ID_FIELD_NUMBER: _builtins.int
+    VALIDITY_FIELD_NUMBER: _builtins.int
+    TEST_FIELD_NUMBER: _builtins.int
+    BILLING_URL_FIELD_NUMBER: _builtins.int
+    CORRECTS_KIND_FIELD_NUMBER: _builtins.int
+    CORRECTS_TAKEN_AT_MS_FIELD_NUMBER: _builtins.int
     kind: _builtins.int
-    """haat.exchange.v1.Notice.Kind"""
+    """haat.exchange.v1.Notice.Kind; 15 is a correction, which takes back what `corrects_kind` said."""
     impression_id: _builtins.str
     order_id: _builtins.str
     verdict: _builtins.int
@@ -395,6 +432,19 @@ class NoticeTaken(_message.Message):
     visitor_id: _builtins.str
     """Empty unless the visitor may be remembered."""
     product_id: _builtins.str
+    creative_number: _builtins.int
+    placement_id: _builtins.str
+    publisher_id: _builtins.str
+    """The tenant that sold the placement."""
+    validity: _builtins.int
+    """Why it does not count: exchange.invalid_traffic.Validity, 0 when it does."""
+    test: _builtins.bool
+    """Of a test page view: neither billed nor counted."""
+    billing_url: _builtins.str
+    """Where the outside bidder is told that this was billed, with all macros replaced."""
+    corrects_kind: _builtins.int
+    """Of a correction: the kind that is taken back, and when that was taken. `billed_micros` is below zero then."""
+    corrects_taken_at_ms: _builtins.int
     def __init__(
         self,
         *,
@@ -411,10 +461,18 @@ class NoticeTaken(_message.Message):
         carried_thousandths: _builtins.int = ...,
         visitor_id: _builtins.str = ...,
         product_id: _builtins.str = ...,
+        creative_number: _builtins.int = ...,
+        placement_id: _builtins.str = ...,
+        publisher_id: _builtins.str = ...,
+        validity: _builtins.int = ...,
+        test: _builtins.bool = ...,
+        billing_url: _builtins.str = ...,
+        corrects_kind: _builtins.int = ...,
+        corrects_taken_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "bidder", b"bidder", "billed_micros", b"billed_micros", "campaign_number", b"campaign_number", "carried_thousandths", b"carried_thousandths", "currency", b"currency", "impression_id", b"impression_id", "kind", b"kind", "line_item_number", b"line_item_number", "order_id", b"order_id", "product_id", b"product_id", "verdict", b"verdict", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "bidder", b"bidder", "billed_micros", b"billed_micros", "billing_url", b"billing_url", "campaign_number", b"campaign_number", "carried_thousandths", b"carried_thousandths", "corrects_kind", b"corrects_kind", "corrects_taken_at_ms", b"corrects_taken_at_ms", "creative_number", b"creative_number", "currency", b"currency", "impression_id", b"impression_id", "kind", b"kind", "line_item_number", b"line_item_number", "order_id", b"order_id", "placement_id", b"placement_id", "product_id", b"product_id", "publisher_id", b"publisher_id", "test", b"test", "validity", b"validity", "verdict", b"verdict", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

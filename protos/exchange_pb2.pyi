@@ -805,12 +805,28 @@ class Notice(_message.Message):
         KIND_IMPRESSION: Notice._Kind.ValueType  # 1
         KIND_CLICK: Notice._Kind.ValueType  # 2
         KIND_CONVERSION: Notice._Kind.ValueType  # 3
+        KIND_VIEWABLE: Notice._Kind.ValueType  # 4
+        """At least half of it was in view for a second (two for a video), as IAB and MRC have it."""
+        KIND_VIDEO_START: Notice._Kind.ValueType  # 5
+        """How far a video was played; counted, never billed."""
+        KIND_VIDEO_FIRST_QUARTILE: Notice._Kind.ValueType  # 6
+        KIND_VIDEO_MIDPOINT: Notice._Kind.ValueType  # 7
+        KIND_VIDEO_THIRD_QUARTILE: Notice._Kind.ValueType  # 8
+        KIND_VIDEO_COMPLETE: Notice._Kind.ValueType  # 9
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
     KIND_UNSPECIFIED: Notice.Kind.ValueType  # 0
     KIND_IMPRESSION: Notice.Kind.ValueType  # 1
     KIND_CLICK: Notice.Kind.ValueType  # 2
     KIND_CONVERSION: Notice.Kind.ValueType  # 3
+    KIND_VIEWABLE: Notice.Kind.ValueType  # 4
+    """At least half of it was in view for a second (two for a video), as IAB and MRC have it."""
+    KIND_VIDEO_START: Notice.Kind.ValueType  # 5
+    """How far a video was played; counted, never billed."""
+    KIND_VIDEO_FIRST_QUARTILE: Notice.Kind.ValueType  # 6
+    KIND_VIDEO_MIDPOINT: Notice.Kind.ValueType  # 7
+    KIND_VIDEO_THIRD_QUARTILE: Notice.Kind.ValueType  # 8
+    KIND_VIDEO_COMPLETE: Notice.Kind.ValueType  # 9
 
     KIND_FIELD_NUMBER: _builtins.int
     IMPRESSION_ID_FIELD_NUMBER: _builtins.int
@@ -876,6 +892,8 @@ class NoticeOutcome(_message.Message):
         """The reservation had run out before the notice came."""
         VERDICT_BEYOND_BUDGET: NoticeOutcome._Verdict.ValueType  # 5
         """Recorded, and not billed: the money had run out."""
+        VERDICT_INVALID: NoticeOutcome._Verdict.ValueType  # 6
+        """Recorded as invalid traffic: neither counted nor billed."""
 
     class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper): ...
     VERDICT_UNSPECIFIED: NoticeOutcome.Verdict.ValueType  # 0
@@ -888,6 +906,8 @@ class NoticeOutcome(_message.Message):
     """The reservation had run out before the notice came."""
     VERDICT_BEYOND_BUDGET: NoticeOutcome.Verdict.ValueType  # 5
     """Recorded, and not billed: the money had run out."""
+    VERDICT_INVALID: NoticeOutcome.Verdict.ValueType  # 6
+    """Recorded as invalid traffic: neither counted nor billed."""
 
     VERDICT_FIELD_NUMBER: _builtins.int
     BILLED_MICROS_FIELD_NUMBER: _builtins.int

@@ -28,6 +28,10 @@ class OutsideBid(msgspec.Struct, frozen=True, gc=False):
     category: str
     product_id: str
     currency: str
+    win_url: str = ""
+    billing_url: str = ""
+    loss_url: str = ""
+    seat: str = ""
 
 
 class OfferedDeal(msgspec.Struct, frozen=True, gc=False):
@@ -107,6 +111,9 @@ class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
     engagement_value_micros: int = 0
     squashing: float = 0.0
     deals: list[OfferedDeal] = msgspec.field(default_factory=list)
+    test_page_view: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    page_publisher: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    publishers: list[str] = msgspec.field(default_factory=list)
 
 
 U32: Final = np.dtype("<u4")
@@ -139,6 +146,8 @@ COLUMN_GROUPS: Final[tuple[tuple[tuple[str, int, np.dtype[np.generic]], ...], ..
         ("bid_reserved_micros", 49, I64),
     ),
     (("more_page_view", 60, U32), ("more_outcome", 61, U32), ("more_count", 62, U32)),
+    (("test_page_view", 320, U32),),
+    (("page_publisher", 321, U32),),
 )
 
 # Columns that may be left out; one that is there is as long as the column that is named with it.
@@ -186,12 +195,16 @@ _ENGAGEMENT_TAG: Final = _varint(229 << 3)
 _SQUASHING_TAG: Final = _varint(230 << 3 | 1)
 _DEALS_TAG: Final = _tag(231)
 _DEAL_ID_TAG: Final = _tag(2)
+_PUBLISHERS_TAG: Final = _tag(322)
 _OUTSIDE_ROW: Final = b"\x08"
 _OUTSIDE_TEXTS: Final = tuple(
     (name, _tag(field))
     for field, name in enumerate(
         ("bid_id", "advertiser_domain", "creative_id", "category", "product_id", "currency"), start=2
     )
+)
+_OUTSIDE_URLS: Final = tuple(
+    (name, _tag(field)) for field, name in enumerate(("win_url", "billing_url", "loss_url", "seat"), start=320)
 )
 # schema_version is a varint, held_at_ms and snapshot_sequence are fixed64.
 _HEAD: Final = struct.Struct("<BBBQBQ")
@@ -215,6 +228,7 @@ def _page_views(page_views: Sequence[bytes]) -> list[bytes]:
 
 def _outside_bid(bid: OutsideBid) -> bytes:
     texts = b"".join(_text(tag, getattr(bid, name)) for name, tag in _OUTSIDE_TEXTS)
+    texts += b"".join(_text(tag, value) for name, tag in _OUTSIDE_URLS if (value := getattr(bid, name)))
     data = _OUTSIDE_ROW + _length(bid.row) + texts
     return _OUTSIDE_BIDS_TAG + _length(len(data)) + data
 
@@ -240,6 +254,7 @@ def encode_auctions(columns: AuctionColumns) -> bytes:
     parts += [_text(_BIDDERS_TAG, bidder) for bidder in columns.bidders]
     parts += [_outside_bid(bid) for bid in columns.outside_bids]
     parts += _terms(columns)
+    parts += [_text(_PUBLISHERS_TAG, publisher) for publisher in columns.publishers]
     return b"".join(parts)
 
 

@@ -58,6 +58,14 @@ class NoticeTaken(msgspec.Struct, frozen=True, gc=False):
     carried_thousandths: int = 0
     visitor_id: str = ""
     product_id: str = ""
+    creative_number: int = 0
+    placement_id: str = ""
+    publisher_id: str = ""
+    validity: int = 0
+    test: bool = False
+    billing_url: str = ""
+    corrects_kind: int = 0
+    corrects_taken_at_ms: int = 0
 
 
 class NoticesTaken(msgspec.Struct, frozen=True):
@@ -177,6 +185,8 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
             return f"{name} has {columns[name].size} entries, not {columns[beside].size}"
     if len(message.currencies) != len(message.currency_rates):
         return f"{len(message.currency_rates)} rates for {len(message.currencies)} currencies"
+    if columns["page_publisher"].size not in (0, columns["auction_id_high"].size):
+        return f"{columns['page_publisher'].size} publishers for {columns['auction_id_high'].size} auctions"
     return AuctionColumns(
         held_at_ms=message.held_at_ms,
         snapshot_sequence=message.snapshot_sequence,
@@ -191,6 +201,7 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         engagement_value_micros=message.engagement_value_micros,
         squashing=message.squashing,
         deals=[_plain(OfferedDeal, deal) for deal in message.deals],
+        publishers=list(message.publishers),
         **columns,
     )
 

@@ -44,6 +44,7 @@ FACTS = Facts(
     pricing_model_of=pricing_of,
     product_of=lambda creative: f"product-{creative}",
     visitor_of=lambda page_view: page_view.decode(),
+    placements_of=lambda _: [f"place-{index}" for index in range(32)],
 )
 
 
@@ -98,8 +99,14 @@ def a_batch(
         bidders=["brand_campaign", "outside"],
         product_ids=[f"product-{s.line_item}" if s.line_item else "" for s in sold],
         outside_domains={at: "shop.example" for at, s in enumerate(sold) if not s.line_item},
-        # Each line item has one creative, of the same number.
         creative_number=np.array([s.line_item for s in sold], np.uint32),
+        placement_ids=[f"place-{s.index}" for s in sold],
+        publisher_ids=["publisher"] * pages,
+        billing_urls={
+            at: f"https://bidder.example/burl?i={auction_ids[s.page]}.{s.index}&t=${{AUCTION_IMP_TS}}"
+            for at, s in enumerate(sold)
+            if not s.line_item
+        },
     )
     return batch, [f"{auction_ids[s.page]}.{s.index}" for s in sold]
 
@@ -145,6 +152,9 @@ def columns_of(batch: WonBatch) -> AuctionColumns:
         bid_reserved_micros=bids(batch.reserved_micros, np.int64),  # type: ignore[arg-type]
         bidders=batch.bidders,
         outside_bids=[
-            OutsideBid(entry + 1, "", domain, "", "", "", "") for entry, domain in batch.outside_domains.items()
+            OutsideBid(entry + 1, "", domain, "", "", "", "", billing_url=batch.billing_urls.get(entry, ""))
+            for entry, domain in batch.outside_domains.items()
         ],
+        page_publisher=np.zeros(pages, np.uint32),
+        publishers=["publisher"],
     )

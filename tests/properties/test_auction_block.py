@@ -30,7 +30,10 @@ ROW = st.one_of(st.integers(0, 300), st.integers(0, 2**32 - 1))
 def batches(draw: st.DrawFn) -> AuctionColumns:
     pages = draw(st.integers(0, 6))
     placements = np.array(draw(st.lists(st.integers(0, 3), min_size=pages, max_size=pages)), np.uint32)
-    sizes = (pages, int(placements.sum()), draw(st.integers(0, 200)), draw(st.integers(0, 5)))
+    publishers = draw(st.lists(TEXT, max_size=3))
+    few = st.integers(0, 5)
+    of_pages = pages if publishers else 0
+    sizes = (pages, int(placements.sum()), draw(st.integers(0, 200)), draw(few), draw(few), of_pages)
     columns: dict[str, Any] = {
         name: draw(arrays.arrays(type_, size))
         for group, size in zip(COLUMN_GROUPS, sizes, strict=True)
@@ -50,7 +53,6 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         currency=draw(TEXT),
         page_view=draw(st.lists(page_view, min_size=pages, max_size=pages)),
         bidders=draw(st.lists(TEXT, max_size=4)),
-        outside_bids=draw(st.lists(st.builds(OutsideBid, ROW, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT), max_size=4)),
         rate_table=draw(TEXT),
         currencies=[draw(TEXT) for _ in rates],
         currency_rates=np.array(rates, np.float64),
@@ -59,6 +61,8 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         deals=draw(
             st.lists(st.builds(OfferedDeal, ROW, TEXT, st.integers(0, 2**63 - 1), ROW, st.booleans()), max_size=3)
         ),
+        outside_bids=draw(st.lists(st.builds(OutsideBid, ROW, *[TEXT] * 10), max_size=4)),
+        publishers=publishers,
         **columns,
     )
 
@@ -88,6 +92,7 @@ def test_protobuf_reads_what_the_hot_encoder_wrote(batch: AuctionColumns) -> Non
             events_pb2.OfferedDeal(**{name: getattr(deal, name) for name in deal.__struct_fields__})
             for deal in batch.deals
         ],
+        publishers=batch.publishers,
         **{name: getattr(batch, name).tolist() for group in COLUMN_GROUPS for name, _, _ in group},
         **{name: getattr(batch, name).tolist() for name, *_ in OPTIONAL_COLUMNS},
     )

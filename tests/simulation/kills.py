@@ -15,24 +15,37 @@ import signal
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
+from sqlalchemy import Engine, select
+from starlette.applications import Starlette
+from starlette.types import Message
 
 from backends.budget_ledger_sql import SqlBudgetLedger
 from backends.event_log_lmdb import LmdbEventLog
-from backends.sql import open_engine
+from backends.outgoing_sql import SqlOutgoingStore
+from backends.sql import open_engine, reading
+from backends.sql_tables_measurement import OUTGOING
 from common.clock import SteppedClock
-from exchange.billing import Kind, Known, Notice, Verdict, decide
+from exchange.billing import Kind, Known, Notice, NoticeOutcome, Verdict, decide
 from exchange.budgets import BudgetBook
+from exchange.event_endpoints import EventEndpoints
+from exchange.event_urls import signed_urls
 from exchange.holds import Holds, Terms
+from exchange.invalid_traffic import Agents, Limits
+from exchange.networks import Networks
+from exchange.notice_delivery import NoticeDelivery, Sent
 from exchange.notices import Notices
+from exchange.outgoing import OutgoingProjector, OutgoingState
 from exchange.ports import CAMPAIGN_ACCOUNTS, Budget
 from exchange.recovery import recover
 from exchange.request import PricingModel
 from exchange.spend import SpendProjector
+from exchange.tokens import SigningKey, Tokens
 from streams.schemas import NoticesTaken, NoticeTaken, decode, encode
 from tests.won_batches import FACTS, Sold, a_batch, campaign_of, columns_of, pricing_of, reserve
 
@@ -52,6 +65,8 @@ class Told(msgspec.Struct):
     sold: list[tuple[str, int, int]] = []
     # Kind, impression id, order, verdict, billed.
     answered: list[tuple[int, str, str, int, int]] = []
+    # What an outside bidder heard of.
+    heard: list[str] = []
 
 
 class Report(msgspec.Struct):
@@ -68,6 +83,9 @@ class Report(msgspec.Struct):
     uncounted: int = 0
     # Ads that were open when the parent recovered.
     open_ads: int = 0
+    # Billings that bidders are told of, and how often they heard of them.
+    to_tell: int = 0
+    told: int = 0
 
 
 def limits_of(account: int) -> Budget:
@@ -94,6 +112,7 @@ def kill_again_and_again(folder: Path, kills: int, seed: int) -> Report:
         except AssertionError as error:
             error.add_note(f"seed={seed} turn={turn}")
             raise
+    asyncio.run(tell_the_rest(folder, told, report))
     return report
 
 
@@ -173,16 +192,56 @@ async def live(folder: Path, told: list[Told], chance: random.Random, pipe: int)
             known = sold[-60:]
             said = []
             for _ in range(chance.randrange(1, 9) if known else 0):
-                kind = chance.choice([Kind.IMPRESSION, Kind.IMPRESSION, Kind.CLICK, Kind.CONVERSION])
+                kind = chance.choice([Kind.IMPRESSION, Kind.IMPRESSION, Kind.VIEWABLE, Kind.CLICK, Kind.CONVERSION])
                 order = chance.choice("12") if kind == Kind.CONVERSION else ""
                 said.append(Notice(kind, chance.choice(known), order))
-            outcomes = zip(said, await notices.take(said), strict=True)
-            answered = [
-                (int(n.kind), n.impression_id, n.order_id, int(o.verdict), o.billed_micros) for n, o in outcomes
-            ]
-            if answered:
-                tell(Told(clock.now_ms(), answered=answered))
+            await take(said)
             await asyncio.sleep(0)
+
+    async def take(said: Sequence[Notice]) -> list[NoticeOutcome]:
+        outcomes = await notices.take(said)
+        answered = [
+            (int(n.kind), n.impression_id, n.order_id, int(o.verdict), o.billed_micros)
+            for n, o in zip(said, outcomes, strict=True)
+        ]
+        if answered:
+            tell(Told(clock.now_ms(), answered=answered))
+        return outcomes
+
+    async def browse() -> None:
+        """The same by the endpoints that browsers call."""
+        tokens = Tokens(lambda: (SigningKey(1, b"k" * 32),))
+        urls, app = (
+            signed_urls(tokens, "", TERMS),
+            Starlette(routes=event_endpoints(tokens, holds, take, clock).routes()),
+        )
+        while True:
+            if sold:
+                mine = urls(chance.choice(sold[-60:]))
+                url = (
+                    mine.click("https://shop.example/")
+                    if chance.random() < 0.3
+                    else mine.event(chance.choice(["impression", "viewable", "start", "complete"]))
+                )
+                await visit(app, url, robot=chance.random() < 0.1)
+            await asyncio.sleep(0)
+
+    async def inform() -> None:
+        """Bidders are told of what was billed; every third call fails."""
+        store = SqlOutgoingStore(engine)
+        projector = OutgoingProjector(log, store)
+
+        async def send(url: str) -> Sent:
+            if chance.random() < 0.3:
+                return Sent(500, "no")
+            tell(Told(clock.now_ms(), heard=[url]))
+            return Sent(204, "yes")
+
+        delivery = NoticeDelivery(store=store, send=send, clock=clock, chance=chance)
+        while True:
+            await asyncio.to_thread(projector.catch_up, clock.now_ms())
+            await delivery.round()
+            await asyncio.sleep(0.001)
 
     async def keep_up() -> None:
         while True:
@@ -195,7 +254,7 @@ async def live(folder: Path, told: list[Told], chance: random.Random, pipe: int)
         book.row_of(account)
     await book.top_up()
     tell(Told(clock.now_ms()))
-    tasks = [asyncio.create_task(work()) for work in (say, say, say, keep_up)]
+    tasks = [asyncio.create_task(work()) for work in (say, say, say, browse, keep_up, inform)]
     while True:
         sell()
         notices.expire()
@@ -224,6 +283,7 @@ def check(folder: Path, told: list[Told], report: Report) -> None:
         _check_answers(told, [notice for _, notice in records], known, now_ms, report)
         _check_open_ads(told, records, holds, now_ms)
         _check_money(records, told, ledger, book, holds, recovered.carried)
+        _check_told(records, told, engine)
     finally:
         log.close()
         engine.dispose()
@@ -234,7 +294,8 @@ def _notices_in(log: LmdbEventLog) -> list[tuple[int, NoticeTaken]]:
     for record in log.read("notices", 0, 1_000_000):
         event = decode("notices", record)
         assert isinstance(event, NoticesTaken)
-        found += [(event.taken_at_ms, notice) for notice in event.notices]
+        assert all(not notice.billed_micros for notice in event.notices if notice.verdict == Verdict.INVALID)
+        found += [(event.taken_at_ms, notice) for notice in event.notices if notice.verdict != Verdict.INVALID]
     return found
 
 
@@ -331,6 +392,85 @@ def _check_money(
         if limits.daily_micros:
             assert state.spent_today_micros + state.leased_micros <= limits.daily_micros
             assert all(micros <= limits.daily_micros for (a, _), micros in by_day.items() if a == account)
+
+
+def _check_told(records: list[tuple[int, NoticeTaken]], told: list[Told], engine: Engine) -> None:
+    """Nobody heard of what is not in the log, and what is done was heard."""
+    billings = {notice.billing_url for _, notice in records if notice.billing_url}
+    heard = {url for line in told for url in line.heard}
+    assert heard <= billings
+    done = select(OUTGOING.c.url).where(OUTGOING.c.state == OutgoingState.HEARD)
+    with reading(engine) as connection:
+        assert set(connection.execute(done).scalars()) <= heard
+
+
+async def tell_the_rest(folder: Path, told: list[Told], report: Report) -> None:
+    """With nobody killing it any more, every billing is heard at least once and written down once."""
+    engine = open_engine(f"sqlite:///{folder}/ledger.sqlite")
+    log = LmdbEventLog(folder / "log", map_size_bytes=1 << 30)
+    try:
+        store, heard = SqlOutgoingStore(engine), [url for line in told for url in line.heard]
+        clock = SteppedClock(told[-1].now_ms if told else START)
+
+        async def send(url: str) -> Sent:
+            heard.append(url)
+            return Sent(204, "yes")
+
+        OutgoingProjector(log, store).catch_up(clock.now_ms())
+        delivery = NoticeDelivery(store=store, send=send, clock=clock, chance=random.Random(1))
+        for _ in range(100):
+            clock.step(3_600_000)
+            await delivery.round()
+        billings = [notice.billing_url for _, notice in _notices_in(log) if notice.billing_url]
+        with reading(engine) as connection:
+            rows = connection.execute(select(OUTGOING.c.url, OUTGOING.c.state)).all()
+        # A life that was very unlucky may have used up all tries of one.
+        assert sorted(url for url, _ in rows) == sorted(billings)
+        assert {url for url, state in rows if state == OutgoingState.HEARD} == set(heard)
+        assert all(state in (OutgoingState.HEARD, OutgoingState.GIVEN_UP) for _, state in rows)
+        report.to_tell += len(billings)
+        report.told += len(heard)
+    finally:
+        log.close()
+        engine.dispose()
+
+
+def event_endpoints(
+    tokens: Tokens,
+    holds: Holds,
+    take: Callable[[Sequence[Notice]], Awaitable[list[NoticeOutcome]]],
+    clock: SteppedClock,
+) -> EventEndpoints:
+    """As they are wired, over what the child has."""
+
+    async def tenant_of(_line_item_number: int) -> str:
+        return ""
+
+    return EventEndpoints(
+        tokens=tokens, holds=holds, take=take, clock=clock, tenant_of=tenant_of, agents=Agents(),
+        data_centres=Networks(), proxies=Networks(), limits=Limits(10**9, 10**9, 0),
+    )  # fmt: skip
+
+
+async def visit(app: Starlette, url: str, *, robot: bool) -> None:
+    """Call an address as a server would hand it on; it must be answered."""
+    path, _, query = url.partition("?")
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": path, "root_path": "",
+        "raw_path": path.encode(), "query_string": query.encode(), "server": ("haat", 80), "client": ("192.0.2.1", 1),
+        "headers": [(b"user-agent", b"curl/8" if robot else b"Mozilla/5.0 (X11) Firefox/140.0")],
+    }  # fmt: skip
+    statuses = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    await app(scope, receive, send)
+    assert statuses[0] in (200, 302, 410)
 
 
 def main() -> None:

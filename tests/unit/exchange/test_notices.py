@@ -339,7 +339,7 @@ async def test_bad_notices_are_refused_by_field_and_the_others_with_them(desk: D
     (ad,) = await desk.sell(CPM)
 
     with pytest.raises(InvalidInput) as refused:
-        await desk.notices.take([seen(ad), Notice(9, ad), bought(ad, "x" * 200)])
+        await desk.notices.take([seen(ad), Notice(15, ad), bought(ad, "x" * 200)])
 
     assert [error.field for error in refused.value.errors] == ["notices[1].kind", "notices[2].order_id"]
     assert desk.log == []

@@ -1,0 +1,34 @@
+"""How far has a projection read the log? Its offset moves in the transaction of what it wrote, or not at all."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from backends.sql import reading
+from backends.sql_tables_measurement import PROJECTIONS
+
+_AT = PROJECTIONS.c
+
+
+def read_upto(engine: Engine, projection: str, topic: str) -> tuple[int, int]:
+    """(the offset from which on nothing is read yet, the time of the newest event that was)."""
+    own = (_AT.projection == projection) & (_AT.topic == topic)
+    with reading(engine) as connection:
+        row = connection.execute(select(_AT.upto_offset, _AT.as_of_ms).where(own)).first()
+    return (row.upto_offset, row.as_of_ms) if row else (0, 0)
+
+
+def move(
+    connection: Connection, projection: str, topic: str, from_offset: int, upto_offset: int, as_of_ms: int
+) -> bool:
+    """Move within the caller's transaction; False when another has moved it away from `from_offset`."""
+    own = (_AT.projection == projection) & (_AT.topic == topic)
+    row = connection.execute(select(_AT.upto_offset, _AT.as_of_ms).where(own).with_for_update()).first()
+    if (row.upto_offset if row else 0) != from_offset:
+        return False
+    moved = {"upto_offset": upto_offset, "as_of_ms": max(as_of_ms, row.as_of_ms if row else 0)}
+    if row is None:
+        connection.execute(insert(PROJECTIONS).values(projection=projection, topic=topic, **moved))
+    else:
+        connection.execute(update(PROJECTIONS).where(own).values(moved))
+    return True
