@@ -180,6 +180,8 @@ class _Deciding:
                 carried_thousandths=self._carry(hold),
                 visitor_id=hold.visitor_id,
                 product_id=hold.product_id,
+                publisher_id=hold.publisher_id,
+                placement_id=hold.placement_id,
             )
         )
 

@@ -80,4 +80,9 @@ def sold(held: Held, auction_ids: Sequence[str], bidders: Sequence[str], currenc
         outside_domains={
             entry: rows.outside[-1 - row].bid.advertiser_domain for entry, row in enumerate(ad.tolist()) if row < 0
         },
+        publisher_ids=[view.publisher_id for view in held.views],
+        placement_ids=[
+            held.views[at].placements[index].placement_id
+            for at, index in zip(page.tolist(), (places - held.placement_start[page]).tolist(), strict=True)
+        ],
     )

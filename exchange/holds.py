@@ -51,6 +51,9 @@ class WonBatch(msgspec.Struct):
     bidders: list[str]
     product_ids: list[str]
     outside_domains: dict[int, str] = msgspec.field(default_factory=dict)
+    # Who earns, by page view, and where it stood, by entry; empty where the log does not say it.
+    publisher_ids: list[str] = msgspec.field(default_factory=list)
+    placement_ids: list[str] = msgspec.field(default_factory=list)
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):
@@ -73,6 +76,8 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
     seen_at_ms: int = 0
     clicked_at_ms: int = 0
     order_ids: tuple[str, ...] = ()
+    publisher_id: str = ""
+    placement_id: str = ""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -250,6 +255,8 @@ class Holds:
             product_id=won.product_ids[entry],
             bidder=won.bidders[int(won.bidder_index[entry])],
             advertiser_domain=won.outside_domains.get(entry, ""),
+            publisher_id=won.publisher_ids[int(won.page_row[entry])] if won.publisher_ids else "",
+            placement_id=won.placement_ids[entry] if won.placement_ids else "",
         )
 
     def _take(self, serial: int, entry: int) -> None:

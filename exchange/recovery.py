@@ -144,6 +144,10 @@ def won_batch(columns: AuctionColumns, book: BudgetBook, facts: Facts) -> WonBat
             for entry, (number, bid, _) in enumerate(entries)
             if not number and bid in outside
         },
+        publisher_ids=[columns.names[name] for name in columns.publisher_name.tolist()],
+        placement_ids=[columns.names[name] for name in columns.placement_name[sold].tolist()]
+        if len(columns.placement_name)
+        else [],
     )
 
 
@@ -260,7 +264,11 @@ def _only(batch: WonBatch, kept: NDArray[np.bool_]) -> WonBatch:
     }
     domains = {new: batch.outside_domains[old] for new, old in enumerate(entries) if old in batch.outside_domains}
     return replace(
-        batch, product_ids=[batch.product_ids[entry] for entry in entries], outside_domains=domains, **columns
+        batch,
+        product_ids=[batch.product_ids[entry] for entry in entries],
+        placement_ids=[batch.placement_ids[entry] for entry in entries] if batch.placement_ids else [],
+        outside_domains=domains,
+        **columns,
     )
 
 

@@ -68,6 +68,11 @@ class SpendProjector:
                         billed_micros=notice.billed_micros,
                         taken_at_ms=event.taken_at_ms,
                         kind=notice.kind,
+                        verdict=notice.verdict,
+                        currency=notice.currency,
+                        bidder=notice.bidder,
+                        publisher_id=notice.publisher_id,
+                        placement_id=notice.placement_id,
                     )
                 )
                 if notice.kind == Kind.IMPRESSION:

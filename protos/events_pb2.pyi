@@ -57,6 +57,9 @@ class AuctionsHeld(_message.Message):
     MORE_COUNT_FIELD_NUMBER: _builtins.int
     BIDDERS_FIELD_NUMBER: _builtins.int
     OUTSIDE_BIDS_FIELD_NUMBER: _builtins.int
+    PUBLISHER_NAME_FIELD_NUMBER: _builtins.int
+    PLACEMENT_NAME_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     held_at_ms: _builtins.int
     snapshot_sequence: _builtins.int
@@ -146,6 +149,14 @@ class AuctionsHeld(_message.Message):
     def bidders(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def outside_bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutsideBid]: ...
+    @_builtins.property
+    def publisher_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Who sold what: for each page view and for each placement an index into `names`. Empty in records of before."""
+
+    @_builtins.property
+    def placement_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -178,10 +189,13 @@ class AuctionsHeld(_message.Message):
         more_count: _abc.Iterable[_builtins.int] | None = ...,
         bidders: _abc.Iterable[_builtins.str] | None = ...,
         outside_bids: _abc.Iterable[Global___OutsideBid] | None = ...,
+        publisher_name: _abc.Iterable[_builtins.int] | None = ...,
+        placement_name: _abc.Iterable[_builtins.int] | None = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currency", b"currency", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "price_rule", b"price_rule", "schema_version", b"schema_version", "snapshot_sequence", b"snapshot_sequence", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currency", b"currency", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "names", b"names", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "placement_name", b"placement_name", "price_rule", b"price_rule", "publisher_name", b"publisher_name", "schema_version", b"schema_version", "snapshot_sequence", b"snapshot_sequence", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -272,6 +286,8 @@ class NoticeTaken(_message.Message):
     CARRIED_THOUSANDTHS_FIELD_NUMBER: _builtins.int
     VISITOR_ID_FIELD_NUMBER: _builtins.int
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    PUBLISHER_ID_FIELD_NUMBER: _builtins.int
+    PLACEMENT_ID_FIELD_NUMBER: _builtins.int
     kind: _builtins.int
     """haat.exchange.v1.Notice.Kind"""
     impression_id: _builtins.str
@@ -291,6 +307,9 @@ class NoticeTaken(_message.Message):
     visitor_id: _builtins.str
     """Empty unless the visitor may be remembered."""
     product_id: _builtins.str
+    publisher_id: _builtins.str
+    """Who earns by it, and where it stood; empty when unknown."""
+    placement_id: _builtins.str
     def __init__(
         self,
         *,
@@ -307,10 +326,12 @@ class NoticeTaken(_message.Message):
         carried_thousandths: _builtins.int = ...,
         visitor_id: _builtins.str = ...,
         product_id: _builtins.str = ...,
+        publisher_id: _builtins.str = ...,
+        placement_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "bidder", b"bidder", "billed_micros", b"billed_micros", "campaign_number", b"campaign_number", "carried_thousandths", b"carried_thousandths", "currency", b"currency", "impression_id", b"impression_id", "kind", b"kind", "line_item_number", b"line_item_number", "order_id", b"order_id", "product_id", b"product_id", "verdict", b"verdict", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "bidder", b"bidder", "billed_micros", b"billed_micros", "campaign_number", b"campaign_number", "carried_thousandths", b"carried_thousandths", "currency", b"currency", "impression_id", b"impression_id", "kind", b"kind", "line_item_number", b"line_item_number", "order_id", b"order_id", "placement_id", b"placement_id", "product_id", b"product_id", "publisher_id", b"publisher_id", "verdict", b"verdict", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -355,6 +376,62 @@ class CampaignChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CampaignChanged: _TypeAlias = CampaignChanged  # noqa: Y015
+
+@_typing.final
+class BudgetAlerted(_message.Message):
+    """Topic `alerts`: a budget or a balance is used up to a threshold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    ALERTED_AT_MS_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    ADVERTISER_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    THRESHOLD_PERCENT_FIELD_NUMBER: _builtins.int
+    USED_MICROS_FIELD_NUMBER: _builtins.int
+    LIMIT_MICROS_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    ALERT_NUMBER_FIELD_NUMBER: _builtins.int
+    schema_version: _builtins.int
+    alerted_at_ms: _builtins.int
+    tenant_id: _builtins.str
+    advertiser_id: _builtins.str
+    kind: _builtins.str
+    """"campaign" or "advertiser"."""
+    id: _builtins.str
+    measure: _builtins.str
+    """"total", "daily" or "balance"."""
+    threshold_percent: _builtins.int
+    used_micros: _builtins.int
+    limit_micros: _builtins.int
+    currency: _builtins.str
+    alert_number: _builtins.int
+    def __init__(
+        self,
+        *,
+        schema_version: _builtins.int = ...,
+        alerted_at_ms: _builtins.int = ...,
+        tenant_id: _builtins.str = ...,
+        advertiser_id: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        id: _builtins.str = ...,
+        measure: _builtins.str = ...,
+        threshold_percent: _builtins.int = ...,
+        used_micros: _builtins.int = ...,
+        limit_micros: _builtins.int = ...,
+        currency: _builtins.str = ...,
+        alert_number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_id", b"advertiser_id", "alert_number", b"alert_number", "alerted_at_ms", b"alerted_at_ms", "currency", b"currency", "id", b"id", "kind", b"kind", "limit_micros", b"limit_micros", "measure", b"measure", "schema_version", b"schema_version", "tenant_id", b"tenant_id", "threshold_percent", b"threshold_percent", "used_micros", b"used_micros"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BudgetAlerted: _TypeAlias = BudgetAlerted  # noqa: Y015
 
 @_typing.final
 class PostChanged(_message.Message):

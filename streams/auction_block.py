@@ -75,6 +75,11 @@ class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
     bidders: list[str] = msgspec.field(default_factory=list)
     outside_bids: list[OutsideBid] = msgspec.field(default_factory=list)
 
+    # Indices into `names`, by page view and by placement; empty in records that do not say it.
+    publisher_name: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    placement_name: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    names: list[str] = msgspec.field(default_factory=list)
+
 
 U32: Final = np.dtype("<u4")
 U64: Final = np.dtype("<u8")
@@ -105,6 +110,8 @@ COLUMN_GROUPS: Final[tuple[tuple[tuple[str, int, np.dtype[np.generic]], ...], ..
         ("bid_reserved_micros", 49, I64),
     ),
     (("more_page_view", 60, U32), ("more_outcome", 61, U32), ("more_count", 62, U32)),
+    (("publisher_name", 300, U32),),
+    (("placement_name", 301, U32),),
 )
 
 
@@ -133,6 +140,7 @@ _MODEL_VERSION_TAG: Final = _tag(4)
 _CURRENCY_TAG: Final = _tag(5)
 _BIDDERS_TAG: Final = _tag(70)
 _OUTSIDE_BIDS_TAG: Final = _tag(71)
+_NAMES_TAG: Final = _tag(302)
 _OUTSIDE_ROW: Final = b"\x08"
 _OUTSIDE_TEXTS: Final = tuple(
     (name, _tag(field))
@@ -186,4 +194,5 @@ def encode_auctions(columns: AuctionColumns) -> bytes:
     parts += _page_views(columns.page_view)
     parts += [_text(_BIDDERS_TAG, bidder) for bidder in columns.bidders]
     parts += [_outside_bid(bid) for bid in columns.outside_bids]
+    parts += [_text(_NAMES_TAG, name) for name in columns.names]
     return b"".join(parts)

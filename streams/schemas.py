@@ -18,13 +18,14 @@ from streams import auction_block
 from streams.auction_block import COLUMN_GROUPS, AuctionColumns, OutsideBid, encode_auctions
 from streams.ports import Record
 from streams.product import Product
-from streams.topics import AUCTIONS, CAMPAIGN_CHANGES, FEED_ACTIONS, FEED_PAGES, NOTICES, POSTS, PRODUCTS
+from streams.topics import ALERTS, AUCTIONS, CAMPAIGN_CHANGES, FEED_ACTIONS, FEED_PAGES, NOTICES, POSTS, PRODUCTS
 
 SCHEMA_VERSION: Final[Mapping[str, int]] = MappingProxyType(
     {
         AUCTIONS.name: auction_block.SCHEMA_VERSION,
         NOTICES.name: 1,
         CAMPAIGN_CHANGES.name: 1,
+        ALERTS.name: 1,
         PRODUCTS.name: 1,
         POSTS.name: 1,
         FEED_PAGES.name: 1,
@@ -51,6 +52,8 @@ class NoticeTaken(msgspec.Struct, frozen=True, gc=False):
     carried_thousandths: int = 0
     visitor_id: str = ""
     product_id: str = ""
+    publisher_id: str = ""
+    placement_id: str = ""
 
 
 class NoticesTaken(msgspec.Struct, frozen=True):
@@ -69,6 +72,22 @@ class CampaignChanged(msgspec.Struct, frozen=True):
     kind: str
     id: str
     revision: int
+
+
+class BudgetAlerted(msgspec.Struct, frozen=True):
+    """Topic `alerts`: `measure` is total, daily or balance; `kind` is campaign or advertiser."""
+
+    alerted_at_ms: int
+    tenant_id: str
+    advertiser_id: str
+    kind: str
+    id: str
+    measure: str
+    threshold_percent: int
+    used_micros: int
+    limit_micros: int
+    currency: str
+    alert_number: int
 
 
 class PostChanged(msgspec.Struct, frozen=True):
@@ -116,7 +135,16 @@ class ProductsPut(msgspec.Struct, frozen=True):
     products: tuple[Product, ...]
 
 
-Event = AuctionColumns | NoticesTaken | CampaignChanged | PostChanged | FeedPageServed | FeedActionTaken | ProductsPut
+Event = (
+    AuctionColumns
+    | NoticesTaken
+    | CampaignChanged
+    | BudgetAlerted
+    | PostChanged
+    | FeedPageServed
+    | FeedActionTaken
+    | ProductsPut
+)
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -164,6 +192,9 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         return f"{len(message.page_view)} page views for {columns['auction_id_high'].size} auctions"
     if int(columns["placement_count"].sum(dtype=np.uint64)) != columns["winner_row_plus_one"].size:
         return "the placements do not add up"
+    for name, of in (("publisher_name", "auction_id_high"), ("placement_name", "winner_row_plus_one")):
+        if columns[name].size not in (0, columns[of].size) or np.any(columns[name] >= len(message.names)):
+            return f"{name} does not fit"
     return AuctionColumns(
         held_at_ms=message.held_at_ms,
         snapshot_sequence=message.snapshot_sequence,
@@ -172,6 +203,7 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         page_view=list(message.page_view),
         bidders=list(message.bidders),
         outside_bids=[_plain(OutsideBid, bid) for bid in message.outside_bids],
+        names=list(message.names),
         **columns,
     )
 
@@ -247,6 +279,7 @@ def _reader_of(struct_type: type[_S]) -> Callable[[Any], _S]:
 _TOPIC_OF: Final[Mapping[type, tuple[str, type[Message]]]] = {
     NoticesTaken: (NOTICES.name, events_pb2.NoticesTaken),
     CampaignChanged: (CAMPAIGN_CHANGES.name, events_pb2.CampaignChanged),
+    BudgetAlerted: (ALERTS.name, events_pb2.BudgetAlerted),
     PostChanged: (POSTS.name, events_pb2.PostChanged),
     FeedPageServed: (FEED_PAGES.name, events_pb2.FeedPageServed),
     FeedActionTaken: (FEED_ACTIONS.name, events_pb2.FeedActionTaken),
@@ -257,6 +290,7 @@ _READERS: Final[Mapping[str, tuple[Any, Callable[[Any], Event | str]]]] = {
     AUCTIONS.name: (events_pb2.AuctionsHeld, _auctions),
     NOTICES.name: (events_pb2.NoticesTaken, _notices),
     CAMPAIGN_CHANGES.name: (events_pb2.CampaignChanged, _reader_of(CampaignChanged)),
+    ALERTS.name: (events_pb2.BudgetAlerted, _reader_of(BudgetAlerted)),
     PRODUCTS.name: (catalogue_pb2.PutProductsRequest, _products),
     POSTS.name: (events_pb2.PostChanged, _reader_of(PostChanged)),
     FEED_PAGES.name: (events_pb2.FeedPageServed, _feed_page),

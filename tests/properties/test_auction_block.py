@@ -26,9 +26,15 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
     sizes = (pages, int(placements.sum()), draw(st.integers(0, 200)), draw(st.integers(0, 5)))
     columns: dict[str, Any] = {
         name: draw(arrays.arrays(type_, size))
-        for group, size in zip(COLUMN_GROUPS, sizes, strict=True)
+        for group, size in zip(COLUMN_GROUPS[:4], sizes, strict=True)
         for name, _, type_ in group
     }
+    names = draw(st.lists(TEXT, max_size=3))
+    for name, size in (("publisher_name", sizes[0]), ("placement_name", sizes[1])):
+        index = st.integers(0, len(names) - 1) if names else st.nothing()
+        said = draw(st.lists(index, min_size=size, max_size=size)) if names and draw(st.booleans()) else []
+        columns[name] = np.array(said, np.uint32)
+    columns["names"] = names
     columns["placement_count"] = placements
     # A page view may be longer than its two-byte length, and than the table of heads.
     page_view = st.builds(bytes.__mul__, st.binary(max_size=40), st.sampled_from([0, 1, 4, 60, 900]))
@@ -56,6 +62,7 @@ def test_protobuf_reads_what_the_hot_encoder_wrote(batch: AuctionColumns) -> Non
         currency=batch.currency,
         page_view=batch.page_view,
         bidders=batch.bidders,
+        names=batch.names,
         outside_bids=[
             events_pb2.OutsideBid(**{name: getattr(bid, name) for name in bid.__struct_fields__})
             for bid in batch.outside_bids
