@@ -166,11 +166,16 @@ INVOICES = Table(
     Column("month", Integer, nullable=False),
     Column("issued_at_ms", BigInteger, nullable=False),
     Column("net_micros", BigInteger, nullable=False),
+    Column("vat_micros", BigInteger, nullable=False),
+    # The key under which it was issued once, for ever, and what was asked with it.
+    Column("idempotency_key", String(64), nullable=False),
+    Column("request_sha256", String(64), nullable=False),
     # The invoice that a credit note takes back from.
     Column("of_invoice", Integer, ForeignKey("invoices.number")),
     # exchange.invoices.Invoice as JSON: as it was issued, for ever.
     Column("document", LargeBinary, nullable=False),
     UniqueConstraint("issuer_id", "invoice_number"),
+    UniqueConstraint("tenant_id", "idempotency_key"),
     sqlite_autoincrement=True,
 )
 Index("ix_invoices_tenant", INVOICES.c.tenant_id, INVOICES.c.number)
@@ -257,7 +262,7 @@ EXTERNAL_IDS = Table(
 
 def _append_only(table: Table) -> None:
     for verb in ("UPDATE", "DELETE"):
-        refuse = DDL(
+        refuse = DDL(  # type: ignore[no-untyped-call]
             f"CREATE TRIGGER {table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name} "
             f"BEGIN SELECT RAISE(ABORT, '{table.name} is append only'); END"
         )

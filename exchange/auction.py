@@ -18,10 +18,11 @@ from exchange.bidding import Bidder, OutsideBidder
 from exchange.clearing import clear
 from exchange.click_chances import click_chances
 from exchange.compose import compose, sold
-from exchange.eligibility import eligible
+from exchange.eligibility import CODES, eligible
 from exchange.holds import WonBatch
 from exchange.inventory import CONVERSION_PRIOR, Snapshot
 from exchange.page_arrays import HoursOfWeek, page_arrays
+from exchange.pause import paused_answers
 from exchange.ports import Ranker
 from exchange.record import Counted, Held, columns_of, count
 from exchange.refusals import Refusal
@@ -72,7 +73,9 @@ class Auction:
         observer: Observer,
         currency: str,
         engagement_value_micros: int,
+        paused: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._paused = paused
         self._clock = clock
         self._inventory = inventory
         self._profiles = profiles
@@ -98,6 +101,8 @@ class Auction:
         started_ns, now_ms = self._clock.monotonic_ns(), self._clock.now_ms()
         snapshot = self._inventory()
         allowed = [consent_gate.apply(view) for view in batch]  # 1
+        if self._paused():
+            return self._stand_still(allowed, started_ns, now_ms)
         recalled = [self._answers.recall(view, snapshot, now_ms) for view in allowed]  # 2
         views = [view for view, (kept, _) in zip(allowed, recalled, strict=True) if kept is None]
         asked = [question for kept, question in recalled if kept is None]
@@ -105,6 +110,16 @@ class Auction:
             self._observer.answers_recalled(len(allowed) - len(views))
         decided = iter(await self._decide(views, asked, snapshot, started_ns, now_ms) if views else ())
         return [kept if kept is not None else next(decided) for kept, _ in recalled]
+
+    def _stand_still(self, views: Sequence[PageView], started_ns: int, now_ms: int) -> list[Answer]:
+        """While the exchange is paused nobody is asked and nothing is remembered; the record says why."""
+        numbers = new_ids(len(views), now_ms)
+        answers, columns = paused_answers(views, numbers, held_at_ms=now_ms, currency=self._currency)
+        self._publish(columns)
+        placements = sum(len(view.placements) for view in views)
+        took_ns = self._clock.monotonic_ns() - started_ns
+        self._observer.batch_held(took_ns, len(views), placements, 0, np.zeros(len(CODES), np.int64))
+        return answers
 
     async def _decide(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import date
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from exchange.campaign_text import check_key, checked_text
 from exchange.campaigns import Write
 
 MAX_REFERENCE_CHARS = 200
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 class Terms(IntEnum):
@@ -234,7 +236,14 @@ class Balances:
             kind = AccountKind.ADVERTISER_BALANCE if to_balance else AccountKind.RECEIVABLE
             entries = (Entry(AccountKind.CASH, "", micros), Entry(kind, str(number), -micros))
             wanted = Transaction(
-                "payment", write.tenant_id, write.idempotency_key, now_ms, month_of(now_ms), currency, reference, entries
+                "payment",
+                write.tenant_id,
+                write.idempotency_key,
+                now_ms,
+                month_of(now_ms),
+                currency,
+                reference,
+                entries,
             )
             if said is None:
                 posted = unit.post(wanted)
@@ -286,17 +295,9 @@ def month_of(at_ms: int) -> int:
 
 
 def month_of_day(day: int) -> int:
-    """The month of a day (days since 1970, UTC), as 202603; the calendar's own arithmetic.
-
-    Source: H. Hinnant, chrono-compatible low-level date algorithms, `civil_from_days`.
-    """
-    era_day = day + 719_468
-    era, of_era = divmod(era_day, 146_097)
-    year_of_era = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
-    of_year = of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    shifted = (5 * of_year + 2) // 153
-    month = shifted + 3 if shifted < 10 else shifted - 9
-    return (year_of_era + era * 400 + (month <= 2)) * 100 + month
+    """The month of a day (days since 1970, UTC), as 202603."""
+    on = date.fromordinal(_EPOCH + day)
+    return on.year * 100 + on.month
 
 
 def adds_up(entries: Sequence[Entry]) -> bool:

@@ -102,11 +102,9 @@ def settlement(spends: Iterable[Spend], share: Decimal = DEFAULT_SHARE) -> Settl
             charges[spend.currency, month_of_day(day)][Payer(spend.campaign_number, bidder)] += spend.billed_micros
     revenue = _revenue({key: sale.spend_micros for key, sale in placements.items()}, share)
     earned: defaultdict[tuple[str, int], defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for key, micros in revenue.items():
-        earned[key.currency, month_of_day(key.day)][key.publisher_id] += micros
-    return Settlement(
-        dict(line_items), dict(placements), revenue, {k: dict(v) for k, v in charges.items()}, {**earned}
-    )
+    for place, micros in revenue.items():
+        earned[place.currency, month_of_day(place.day)][place.publisher_id] += micros
+    return Settlement(dict(line_items), dict(placements), revenue, {k: dict(v) for k, v in charges.items()}, {**earned})
 
 
 def _revenue(sold: Mapping[PlacementDay, int], share: Decimal) -> dict[PlacementDay, int]:

@@ -29,12 +29,12 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         for group, size in zip(COLUMN_GROUPS[:4], sizes, strict=True)
         for name, _, type_ in group
     }
-    names = draw(st.lists(TEXT, max_size=3))
+    names: list[str] = draw(st.lists(TEXT, max_size=3))
     for name, size in (("publisher_name", sizes[0]), ("placement_name", sizes[1])):
         index = st.integers(0, len(names) - 1) if names else st.nothing()
-        said = draw(st.lists(index, min_size=size, max_size=size)) if names and draw(st.booleans()) else []
+        told = bool(names) and draw(st.sampled_from([False, True]))
+        said: list[int] = draw(st.lists(index, min_size=size, max_size=size)) if told else []
         columns[name] = np.array(said, np.uint32)
-    columns["names"] = names
     columns["placement_count"] = placements
     # A page view may be longer than its two-byte length, and than the table of heads.
     page_view = st.builds(bytes.__mul__, st.binary(max_size=40), st.sampled_from([0, 1, 4, 60, 900]))
@@ -45,6 +45,7 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         currency=draw(TEXT),
         page_view=draw(st.lists(page_view, min_size=pages, max_size=pages)),
         bidders=draw(st.lists(TEXT, max_size=4)),
+        names=names,
         outside_bids=draw(st.lists(st.builds(OutsideBid, ROW, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT), max_size=4)),
         **columns,
     )
