@@ -311,3 +311,13 @@ def _line_item(message: campaigns_pb2.LineItem) -> LineItem:
         schedule=Schedule(schedule.starts_at_ms, schedule.ends_at_ms, tuple(schedule.hours_of_week)),
         state=message.state,
     )
+
+
+# How others read the same messages.
+advertiser_of, campaign_of, line_item_of, fields_of, check_tenant = (
+    _advertiser,
+    _campaign,
+    _line_item,
+    _fields,
+    _check_tenant,
+)

@@ -184,8 +184,8 @@ def _said(invoice: Invoice) -> list[str]:
     else:
         notes.append(f"To be paid: {exactly(invoice.total_micros, invoice.currency)}.")
     notes.append(
-        "Amounts are exact to the millionth of a unit, as they were billed one by one. Payments in whole cents leave the "
-        "rest on the account."
+        "Amounts are exact to the millionth of a unit, as they were billed one by one. Payments in whole cents leave "
+        "the rest on the account."
     )
     return notes
 
