@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from app.wiring import Haat
 from common.errors import HaatError
-from streams.topics import NOTICES, TOPICS
+from streams.topics import AUCTIONS, NOTICES, TOPICS
 
 _DAY_MS = 86_400_000
 
@@ -32,6 +32,9 @@ class Background:
             ("leasing budget", 0.25, haat.book.top_up),
             ("counting spend into the ledger", 0.2, lambda: in_thread(haat.projector.catch_up)),
             ("counting statistics", 0.5, lambda: in_thread(haat.statistics.count_once, haat.log)),
+            ("seeing if the exchange is paused", 0.25, lambda: in_thread(haat.money.pause.refresh)),
+            ("telling of budgets that run out", 1.0, lambda: in_thread(haat.money.alerts.evaluate)),
+            ("counting what placements were offered", 1.0, lambda: in_thread(haat.money.revenue.count_once, haat.log)),
             ("telling the log of changes", 0.1, lambda: in_thread(haat.relay.relay_once)),
             ("bringing the log to disk", 0.5, lambda: in_thread(haat.log.sync)),
             ("bringing profiles to disk", 1.0, lambda: in_thread(haat.profile_store.sync)),
@@ -53,15 +56,19 @@ class Background:
         self._haat.notices.expire()
 
     def _forget_what_is_too_old(self) -> None:
-        """Retention, topic by topic; notices are kept at least until they are counted into ledger and statistics."""
+        """Retention, topic by topic; what is counted somewhere is kept at least until it is."""
         haat = self._haat
-        counted = min(haat.ledger.counted_upto(), haat.statistics.counted_upto())
+        haat.money.pruning.prune(haat.clock.now_ms())
+        counted = {
+            NOTICES.name: min(haat.ledger.counted_upto(), haat.statistics.counted_upto()),
+            AUCTIONS.name: haat.money.revenue.counted_upto(),
+        }
         for topic in TOPICS.values():
             if not topic.retention_days:
                 continue
             before_ms = haat.clock.now_ms() - topic.retention_days * _DAY_MS
             offset = haat.log.first_offset_at(topic.name, before_ms)
-            haat.log.drop_before(topic.name, min(offset, counted) if topic is NOTICES else offset)
+            haat.log.drop_before(topic.name, min(offset, counted.get(topic.name, offset)))
 
 
 async def _again(name: str, every_s: float, job: Callable[[], Awaitable[object]]) -> None:

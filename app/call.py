@@ -11,9 +11,27 @@ from grpc_status import rpc_status
 
 from client.errors import failure_of
 from common.errors import BackendUnavailable, FieldError, InvalidInput
-from protos import campaigns_pb2, catalogue_pb2, exchange_pb2, feed_pb2
+from protos import (
+    billing_pb2,
+    campaign_edits_pb2,
+    campaigns_pb2,
+    catalogue_pb2,
+    exchange_pb2,
+    feed_pb2,
+    operations_pb2,
+    publishers_pb2,
+)
 
-_FILES = (exchange_pb2, campaigns_pb2, catalogue_pb2, feed_pb2)
+_FILES = (
+    exchange_pb2,
+    campaigns_pb2,
+    campaign_edits_pb2,
+    billing_pb2,
+    publishers_pb2,
+    operations_pb2,
+    catalogue_pb2,
+    feed_pb2,
+)
 _TIMEOUT_S = 10.0
 
 __all__ = ["call", "methods"]

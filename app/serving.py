@@ -27,6 +27,7 @@ from app.settings import Settings
 from app.status import HaatStatus
 from app.warm_up import kernels_are_compiled, warm_up
 from app.wiring import Haat, wire
+from app.wiring_money import MONEY_SERVICES
 from common.errors import BackendUnavailable
 from exchange.campaigns_server import SERVICE as CAMPAIGN_SERVICE
 from exchange.server import SERVICE as AUCTION_SERVICE
@@ -35,7 +36,7 @@ from protos import catalogue_pb2
 from streams.server import MAX_REQUEST_BYTES as CATALOGUE_MAX_BYTES
 from streams.server import SERVICE_NAME as CATALOGUE_SERVICE
 
-SERVICES = (AUCTION_SERVICE, CAMPAIGN_SERVICE, CATALOGUE_SERVICE, FEED_SERVICE)
+SERVICES = (AUCTION_SERVICE, CAMPAIGN_SERVICE, CATALOGUE_SERVICE, FEED_SERVICE, *MONEY_SERVICES)
 # Beyond what we refuse ourselves, with the field's name, gRPC cuts a message off without reading it.
 _HARD_LIMIT_FACTOR = 4
 
@@ -147,6 +148,7 @@ def _grpc_server(haat: Haat) -> tuple[grpc.aio.Server, int, health.HealthService
     handlers = (
         haat.auction_calls.handlers(),
         haat.campaign_server.handler(),
+        *haat.money.handlers,
         _catalogue_handlers(haat),
         haat.feed_server.handlers(haat.keys),
     )

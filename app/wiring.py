@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -18,10 +19,12 @@ from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tel
 from app.metrics import AuctionMetrics
 from app.settings import Settings
 from app.version import version
+from app.wiring_money import Money, wire_money
 from backends.accounts_sql import SqlAccountStore
 from backends.budget_ledger_sql import SqlBudgetLedger
 from backends.campaigns_sql import SqlCampaignStore
 from backends.event_log_lmdb import LmdbEventLog
+from backends.exchange_switch_sql import SqlExchangeSwitch
 from backends.line_items_sql import SqlLineItemSource
 from backends.outbox_sql import OutboxRelay
 from backends.posts_sql import SqlPostStore
@@ -40,6 +43,7 @@ from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
 from exchange.notices import Notices
+from exchange.pause import ExchangePause
 from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
 from exchange.recovery import Recovered, recover
 from exchange.server import AuctionCalls
@@ -87,6 +91,7 @@ class Haat:
     keys: CachedApiKeys
     campaigns: Campaigns
     campaign_server: CampaignServer
+    money: Money
     statistics: Statistics
     ledger: SqlBudgetLedger
     book: BudgetBook
@@ -136,7 +141,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
     account_store = SqlAccountStore(engine)
     keys = CachedApiKeys(account_store)
 
-    ledger = SqlBudgetLedger(engine)
+    ledger = SqlBudgetLedger(engine, publisher_share=Decimal(str(settings.publisher_share)))
+    pause = ExchangePause(store=SqlExchangeSwitch(engine), clock=clock)
     book = BudgetBook(ledger, HOLDER, clock, share=max(1, round(1 / settings.lease_share)))
     holds = Holds(
         Terms(settings.impression_ttl_s * 1000, settings.click_ttl_s * 1000, settings.conversion_ttl_s * 1000)
@@ -204,6 +210,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         observer=metrics,
         currency=settings.currency,
         engagement_value_micros=settings.engagement_value_micros,
+        paused=lambda: pause.paused,
     )
     auction_calls = AuctionCalls(
         hold_auctions=auction.hold_auctions,
@@ -255,6 +262,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         campaign_server=CampaignServer(
             campaigns=campaigns, statistics=statistics, keys=keys, on_change=follower.changed
         ),
+        money=wire_money(engine, settings, clock, keys=keys, campaigns=campaigns, pause=pause, follower=follower),
         statistics=statistics,
         ledger=ledger,
         book=book,

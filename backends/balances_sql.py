@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from backends import outbox_sql
+from backends.idempotency_sql import first_time
 from backends.postings_sql import post, standings_of, terms_of
 from backends.sql import reading, writing
 from backends.sql_tables_campaigns import ADVERTISERS
@@ -74,6 +75,10 @@ class SqlBalanceUnit:
         own = (ADVERTISERS.c.advertiser_id == advertiser_id) & (ADVERTISERS.c.tenant_id == tenant_id)
         number: int | None = self._connection.execute(select(ADVERTISERS.c.number).where(own)).scalar_one_or_none()
         return number
+
+    def first_time(self, tenant_id: str, idempotency_key: str, method: str, digest: str, at_ms: int) -> bool:
+        """False when this write was done before."""
+        return first_time(self._connection, tenant_id, idempotency_key, method, digest, at_ms)
 
     def terms(self, advertiser: int, currency: str) -> PaymentTerms | None:
         """How it pays."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, insert, select, update
 
+from backends.idempotency_sql import first_time
 from backends.sql import reading, writing
 from backends.sql_tables_money import EXCHANGE_SWITCH
 from exchange.pause import SwitchState
@@ -25,8 +26,9 @@ class SqlExchangeSwitch:
             return SwitchState(paused=False)
         return SwitchState(bool(row.paused), row.changed_at_ms, row.changed_by, row.reason)
 
-    def write(self, state: SwitchState) -> None:
-        """Let it stand so."""
+    def turn(self, state: SwitchState, idempotency_key: str) -> None:
+        """Let it stand so, once."""
+        method = "PauseExchange" if state.paused else "ResumeExchange"
         values = {
             "paused": int(state.paused),
             "changed_at_ms": state.changed_at_ms,
@@ -34,5 +36,10 @@ class SqlExchangeSwitch:
             "reason": state.reason,
         }
         with writing(self._engine) as connection:
-            if not connection.execute(update(EXCHANGE_SWITCH).values(values)).rowcount:
+            if not first_time(connection, state.changed_by, idempotency_key, method, "", state.changed_at_ms):
+                return
+            before = connection.execute(select(EXCHANGE_SWITCH.c.paused)).scalar()
+            if before is None:
                 connection.execute(insert(EXCHANGE_SWITCH).values(values | {"switch": _SWITCH}))
+            elif bool(before) != state.paused:
+                connection.execute(update(EXCHANGE_SWITCH).values(values))

@@ -69,5 +69,5 @@ class SqlRevenueStore:
                 *sums(PLACEMENT_OFFERS, _OFFERS, None),
                 *sums(PLACEMENT_DAYS, _SALES, PLACEMENT_DAYS.c.currency),
             ]
-        zeros = dict.fromkeys((*_OFFERS, *_SALES), 0)
+        zeros: dict[str, Any] = dict.fromkeys((*_OFFERS, *_SALES), 0)
         return merged([RevenueRow(**zeros | dict(row)) for row in rows])

@@ -7,6 +7,7 @@ limit, and what it spends is posted all the same.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import date
@@ -129,6 +130,9 @@ class BalanceUnit(Protocol):
     def advertiser(self, tenant_id: str, advertiser_id: str) -> int | None:
         """Its number; None when it is unknown or another tenant's."""
 
+    def first_time(self, tenant_id: str, idempotency_key: str, method: str, digest: str, at_ms: int) -> bool:
+        """False when this write was done before; Conflict when its key was used for another."""
+
     def terms(self, advertiser: int, currency: str) -> PaymentTerms | None:
         """How it pays; locked until the transaction ends."""
 
@@ -194,12 +198,18 @@ class Balances:
             raise InvalidInput(errors)
         with self._store.writing() as unit:
             number = _advertiser(unit, write.tenant_id, advertiser_id)
+            digest = hashlib.sha256(
+                f"{advertiser_id} {currency} {terms} {credit_limit_micros}".encode("utf-8", "surrogatepass")
+            ).hexdigest()
+            now_ms = self._clock.now_ms()
+            if not unit.first_time(write.tenant_id, write.idempotency_key, "SetTerms", digest, now_ms):
+                return _balance(unit, number, advertiser_id, currency)
             before = unit.terms(number, currency)
             wanted = PaymentTerms(terms, credit_limit_micros, (before.revision if before else 0) + 1)
             if before is None or (before.terms, before.credit_limit_micros) != (terms, credit_limit_micros):
                 unit.set_terms(number, currency, wanted)
                 unit.funded(number, currency, 0)
-                unit.changed(write.tenant_id, advertiser_id, self._clock.now_ms())
+                unit.changed(write.tenant_id, advertiser_id, now_ms)
             return _balance(unit, number, advertiser_id, currency)
 
     def top_up(

@@ -39,8 +39,10 @@ class SwitchStore(Protocol):
     def read(self) -> SwitchState:
         """How it stands; running before it was ever touched."""
 
-    def write(self, state: SwitchState) -> None:
-        """Let it stand so, for every process."""
+    def turn(self, state: SwitchState, idempotency_key: str) -> None:
+        """Let it stand so, for every process, unless it does already or this was done before. Conflict when the key
+        was used for another write of the tenant.
+        """
 
 
 class ExchangePause:
@@ -63,7 +65,7 @@ class ExchangePause:
         self.paused = self._state.paused
 
     def turn(self, write: Write, *, paused: bool, reason: str = "") -> SwitchState:
-        """Pause or resume; to what it is already, nothing changes. PermissionDenied unless an operator does it."""
+        """Pause or resume; what is so already stays as it is. PermissionDenied unless an operator does it."""
         if write.caller.role != "operator":
             raise PermissionDenied("the exchange is paused and resumed by operators: use the API key of one")
         errors: list[FieldError] = []
@@ -71,8 +73,8 @@ class ExchangePause:
         check_key("idempotency_key", write.idempotency_key, errors)
         if errors:
             raise InvalidInput(errors)
-        if self._store.read().paused != paused:
-            self._store.write(SwitchState(paused, self._clock.now_ms(), write.caller.tenant_id, reason))
+        wanted = SwitchState(paused, self._clock.now_ms(), write.caller.tenant_id, reason)
+        self._store.turn(wanted, write.idempotency_key)
         self.refresh()
         return self._state
 

@@ -77,9 +77,8 @@ class RevenueStore(Protocol):
 class Revenue:
     """The projector of offers and the report."""
 
-    def __init__(self, store: RevenueStore, currency: str) -> None:
+    def __init__(self, store: RevenueStore) -> None:
         self._store = store
-        self._currency = currency
         self._one_at_a_time = threading.Lock()
 
     def counted_upto(self) -> int:
@@ -144,11 +143,10 @@ def offers_of(columns: AuctionColumns) -> dict[PlacementKey, tuple[int, int]]:
     keys = columns.publisher_name[page_of].astype(np.int64) * width + columns.placement_name
     distinct, row = np.unique(keys, return_inverse=True)
     offered = np.bincount(row, minlength=len(distinct)).tolist()
-    sold_of = np.bincount(row, weights=sold, minlength=len(distinct)).astype(np.int64).tolist()
+    taken = np.bincount(row, weights=sold, minlength=len(distinct)).astype(np.int64).tolist()
     return {
-        (columns.names[key // width] or UNKNOWN_PUBLISHER, columns.names[key % width], day): counts
-        for key, *counts in zip(distinct.tolist(), offered, sold_of, strict=True)
-        if (counts := tuple(counts))
+        (columns.names[key // width] or UNKNOWN_PUBLISHER, columns.names[key % width], day): (all_of, sold_of)
+        for key, all_of, sold_of in zip(distinct.tolist(), offered, taken, strict=True)
     }
 
 
