@@ -77,8 +77,6 @@ def _refused(error: Any, target: str, path: str) -> Exception:
     if status is None:
         return BackendUnavailable(f"{path} at {target} failed with {error.code().name}: {error.details()}")
     failure = failure_of(path, error)
-    return (
-        InvalidInput([FieldError(v.field, error.code().name, v.description) for v in failure.errors])
-        if (failure.errors)
-        else BackendUnavailable(f"{error.code().name}: {error.details()}")
-    )
+    if failure.errors:
+        return InvalidInput([FieldError(v.field, error.code().name, v.description) for v in failure.errors])
+    return failure

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli_money import balance, campaigns, invoice, run_exchange
+from app.cli_options import ConfigFile, Json, Set, Target, settings_of
 from app.exit_codes import exit_code_of
 from common.errors import FieldError, InvalidInput
 
@@ -39,14 +40,11 @@ haat.add_typer(auction, name="auction")
 haat.add_typer(feed, name="feed")
 haat.add_typer(config, name="config")
 haat.add_typer(key, name="key")
+haat.add_typer(campaigns, name="campaigns")
+haat.add_typer(balance, name="balance")
+haat.add_typer(invoice, name="invoice")
+haat.add_typer(run_exchange)
 
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings; else HAAT_CONFIG, ./haat.toml.")
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Any setting by name; `haat config show` lists them."),
-]
 DataDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of all that survives a restart.")]
 ModelsDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of trained models.")]
 GrpcHost = Annotated[str | None, typer.Option(metavar="HOST", help="Address of the gRPC services.")]
@@ -56,11 +54,9 @@ HttpPort = Annotated[str | None, typer.Option(metavar="PORT", help="Port of the 
 LogFormat = Annotated[str | None, typer.Option(metavar="FORMAT", help="auto, json or console.")]
 LogLevel = Annotated[str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")]
 For = Annotated[str | None, typer.Option("--for", metavar="DURATION", help='End by itself after this, e.g. "30s".')]
-Target = Annotated[str, typer.Option(metavar="HOST:PORT", help="Exchange to call; else that of the settings.")]
 Connections = Annotated[int, typer.Option(help="Connections to the exchange.")]
 Concurrency = Annotated[int, typer.Option(help="Page views under way at once in the closed loop.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same page views and clicks.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @haat.command()
@@ -84,7 +80,7 @@ def serve(
 
     Runs until Ctrl-C or SIGTERM, which drain: calls under way are answered, holds and leases given back.
     """
-    settings = _settings(
+    settings = settings_of(
         config_file,
         set_,
         grpc_host=grpc_host,
@@ -123,7 +119,7 @@ def demo(
 
     Then it keeps serving until Ctrl-C; with --for it ends by itself.
     """
-    settings = _settings(
+    settings = settings_of(
         config_file, set_, grpc_port=grpc_port, http_port=http_port, data_dir=data_dir, log_level=log_level
     )
     for_s = _seconds(for_)
@@ -142,7 +138,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train the click model from the logged page views, which are fetched when they are not there yet."""
-    settings = _settings(config_file, set_, data_dir=data_dir, models_dir=models_dir)
+    settings = settings_of(config_file, set_, data_dir=data_dir, models_dir=models_dir)
     from app.train_commands import run_train
 
     run_train(settings, as_json=as_json)
@@ -157,7 +153,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Judge the stored click model beside the smoothed rates, on logged page views that it was not trained on."""
-    settings = _settings(config_file, set_, data_dir=data_dir, models_dir=models_dir)
+    settings = settings_of(config_file, set_, data_dir=data_dir, models_dir=models_dir)
     from app.train_commands import run_evaluate
 
     run_evaluate(settings, as_json=as_json)
@@ -180,7 +176,7 @@ def load(
     as_json: Json = False,
 ) -> None:
     """Load a running exchange and tell what it bore. HAAT_API_KEY is the key of the storefront that asks."""
-    settings = _settings(config_file, set_)
+    settings = settings_of(config_file, set_)
     duration_s = _seconds(for_) or 0.0
     from app.load_commands import run_load
     from loadgen.load import LoadSettings
@@ -214,7 +210,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Replay logged page views to a running exchange, with a shop's notices. HAAT_API_KEY is the storefront's key."""
-    settings = _settings(config_file, set_)
+    settings = settings_of(config_file, set_)
     max_seconds = _seconds(for_) if for_ is not None else None
     from app.load_commands import run_replay
     from loadgen.replay import ReplaySettings
@@ -236,7 +232,7 @@ def config_show(config_file: ConfigFile = None, set_: Set = None, as_json: Json 
     from app.printing import print_json, print_table
     from app.settings import describe
 
-    lines = describe(_settings(config_file, set_))
+    lines = describe(settings_of(config_file, set_))
     if as_json:
         print_json(lines)
     else:
@@ -268,7 +264,7 @@ def key_create(
     """Make an API key in a data folder, whether its server runs or not; it is printed this once."""
     from app.key_commands import create_key
 
-    create_key(_settings(config_file, set_, data_dir=data_dir), tenant, role, as_json=as_json)
+    create_key(settings_of(config_file, set_, data_dir=data_dir), tenant, role, as_json=as_json)
 
 
 @key.command("revoke")
@@ -281,7 +277,7 @@ def key_revoke(
     """Revoke an API key; a running server refuses it within a second."""
     from app.key_commands import revoke_key
 
-    revoke_key(_settings(config_file, set_, data_dir=data_dir), key_id)
+    revoke_key(settings_of(config_file, set_, data_dir=data_dir), key_id)
 
 
 @key.command("tenants")
@@ -291,7 +287,7 @@ def key_tenants(
     """List the tenants that keys are made for."""
     from app.key_commands import list_tenants
 
-    list_tenants(_settings(config_file, set_, data_dir=data_dir), as_json=as_json)
+    list_tenants(settings_of(config_file, set_, data_dir=data_dir), as_json=as_json)
 
 
 @haat.command()
@@ -307,7 +303,7 @@ def call(
     from app.call import call as make_call
     from app.printing import print_json
 
-    settings = _settings(config_file, set_, api_key=api_key)
+    settings = settings_of(config_file, set_, api_key=api_key)
     print_json(make_call(target or f"{settings.grpc_host}:{settings.grpc_port}", settings.api_key, method, request))
 
 
@@ -320,7 +316,7 @@ def auction_explain(
     as_json: Json = False,
 ) -> None:
     """Tell how an auction went: the page view, every bid with its outcome, and the prices with their reasons."""
-    settings = _settings(config_file, set_, data_dir=data_dir)
+    settings = settings_of(config_file, set_, data_dir=data_dir)
     number = _id("ID", auction_id)
     from app.explain import explain_auction
     from app.printing import print_result
@@ -337,7 +333,7 @@ def feed_explain(
     as_json: Json = False,
 ) -> None:
     """Tell how a feed page was made: its posts with their scores, where each came from, and its auction."""
-    settings = _settings(config_file, set_, data_dir=data_dir)
+    settings = settings_of(config_file, set_, data_dir=data_dir)
     number = _id("ID", page_id)
     from app.explain import explain_feed_page
     from app.printing import print_result
@@ -352,17 +348,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Without a command the help is the answer, and not an error.
         given = ["--help"]
     return int(exit_code_of(lambda: haat(given, standalone_mode=False, prog_name="haat")))
-
-
-def _settings(config_file: Path | None, assignments: Sequence[str] | None, **flags: object) -> Settings:
-    from app.settings import load
-
-    for assignment in assignments or ():
-        name, has_value, value = assignment.partition("=")
-        if not has_value or not name.strip():
-            raise InvalidInput([FieldError("--set", assignment[:100], "write --set name=value, such as tmax_ms=80")])
-        flags[name.strip().replace("-", "_")] = value
-    return load(flags, config=config_file)
 
 
 def _log_to_stderr(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -147,11 +147,14 @@ def at(line: int, column: str) -> str:
 
 
 def _file(rows: Sequence[Mapping[str, str]]) -> bytes:
+    return lines_of([NAMES, *([row[name] for name in NAMES] for row in rows)]).encode()
+
+
+def lines_of(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV (RFC 4180), with no cell that a spreadsheet would take for a formula."""
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(NAMES)
-    writer.writerows([_safe(row[name]) for name in NAMES] for row in rows)
-    return out.getvalue().encode()
+    csv.writer(out, lineterminator="\r\n").writerows([_safe(str(cell)) for cell in row] for row in rows)
+    return out.getvalue()
 
 
 def _safe(cell: str) -> str:

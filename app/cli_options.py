@@ -1,0 +1,36 @@
+"""What do commands take alike? Options that many of them have, and how the settings come of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from common.errors import FieldError, InvalidInput
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings; else HAAT_CONFIG, ./haat.toml.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Any setting by name; `haat config show` lists them."),
+]
+Target = Annotated[str, typer.Option(metavar="HOST:PORT", help="Exchange to call; else that of the settings.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def settings_of(config_file: Path | None, assignments: Sequence[str] | None, **flags: object) -> Settings:
+    """The settings, with what flags and --set say."""
+    from app.settings import load
+
+    for assignment in assignments or ():
+        name, has_value, value = assignment.partition("=")
+        if not has_value or not name.strip():
+            raise InvalidInput([FieldError("--set", assignment[:100], "write --set name=value, such as tmax_ms=80")])
+        flags[name.strip().replace("-", "_")] = value
+    return load(flags, config=config_file)
