@@ -158,13 +158,14 @@ def test_everything_wrong_is_named(money: MoneyWorld) -> None:
     assert fields == ["month", "vat_percent", "currency", "advertiser_id", "issuer.address", "issuer.name"]
 
 
-@pytest.mark.parametrize("vat", ["-1", "101", "1e999999", "0.00001", "sNaN", "Infinity", "٣", "1_0" * 9])
-def test_odd_rates_of_vat_are_refused_or_are_plain_numbers(money: MoneyWorld, vat: str) -> None:
+@pytest.mark.parametrize("vat", ["-1", "101", "1e999999", "0.00001", "sNaN", "Infinity", "1_0" * 9, "x"])
+def test_rates_of_vat_that_make_no_sense_are_refused(money: MoneyWorld, vat: str) -> None:
     money.spend(1_000)
-    try:
-        assert 0 <= issue(money, interim=True, vat_percent=vat).vat_micros <= 1_000
-    except InvalidInput as refused:
-        assert [error.field for error in refused.errors] == ["vat_percent"]
+
+    with pytest.raises(InvalidInput) as caught:
+        issue(money, interim=True, vat_percent=vat)
+
+    assert [error.field for error in caught.value.errors] == ["vat_percent"]
 
 
 def test_invoices_are_the_tenants_own_and_come_in_pages(money: MoneyWorld) -> None:
