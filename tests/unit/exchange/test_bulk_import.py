@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Iterator
@@ -141,10 +142,9 @@ def test_whatever_is_written_is_read_back(campaign_name: str, item: LineItem) ->
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for file in (data, b",".join(name.encode() for name in bulk_csv.NAMES) + b"\r\n" + data):
-        try:
-            bulk_csv.read(file, "EUR")
-        except InvalidInput as refused:
-            assert refused.errors
+        # Anything else that is raised is our mistake.
+        with contextlib.suppress(InvalidInput):
+            assert bulk_csv.read(file, "EUR")
 
 
 def test_a_mark_of_byte_order_and_other_orders_of_columns_are_taken(money: MoneyWorld) -> None:
