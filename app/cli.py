@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli_money import balance, campaigns, invoice, run_exchange
+from app.cli_campaigns import campaigns
+from app.cli_money import balance, invoice, run_exchange
 from app.cli_options import ConfigFile, Json, Set, Target, settings_of
 from app.exit_codes import exit_code_of
 from common.errors import FieldError, InvalidInput

@@ -22,6 +22,8 @@ Set = Annotated[
 ]
 Target = Annotated[str, typer.Option(metavar="HOST:PORT", help="Exchange to call; else that of the settings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Tenant = Annotated[str, typer.Option(metavar="ID", help="Tenant to act for, for operators; else the key's own.")]
+Key = Annotated[str, typer.Option("--key", metavar="KEY", help="Idempotency key; else a fresh one.")]
 
 
 def settings_of(config_file: Path | None, assignments: Sequence[str] | None, **flags: object) -> Settings:

@@ -24,7 +24,7 @@ from backends.sql_tables_money import (
     INVOICES,
 )
 from exchange.balances import AccountKind, Terms, Transaction
-from exchange.invoices import CREDIT_NOTE, Billed, Invoice, InvoiceLine, InvoiceUnit, days_of
+from exchange.invoice_ports import CREDIT_NOTE, Billed, Invoice, InvoiceLine, InvoiceUnit, days_of
 
 _SUMS = ("impressions", "clicks", "conversions", "spend_micros")
 _DOCUMENT = msgspec.json.Decoder(Invoice)

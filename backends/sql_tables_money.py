@@ -157,7 +157,7 @@ INVOICES = Table(
     # Of the advertiser.
     Column("tenant_id", ID, ForeignKey("tenants.tenant_id"), nullable=False),
     Column("issuer_id", ID, nullable=False),
-    # exchange.invoices.DocumentKind: "invoice" or "credit_note"
+    # "invoice" or "credit_note"
     Column("kind", String(20), nullable=False),
     # As it is printed, such as INV-2026-000001.
     Column("invoice_number", String(40), nullable=False),
@@ -172,7 +172,7 @@ INVOICES = Table(
     Column("request_sha256", String(64), nullable=False),
     # The invoice that a credit note takes back from.
     Column("of_invoice", Integer, ForeignKey("invoices.number")),
-    # exchange.invoices.Invoice as JSON: as it was issued, for ever.
+    # exchange.invoice_ports.Invoice as JSON: as it was issued, for ever.
     Column("document", LargeBinary, nullable=False),
     UniqueConstraint("issuer_id", "invoice_number"),
     UniqueConstraint("tenant_id", "idempotency_key"),

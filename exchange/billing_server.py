@@ -17,7 +17,8 @@ from exchange.alerts import Alerts
 from exchange.balances import Balance, Balances
 from exchange.campaigns import Write
 from exchange.invoice_pdf import invoice_pdf
-from exchange.invoices import Invoice, InvoiceAsked, Invoices, Party, month_text
+from exchange.invoice_ports import Invoice, Party, month_text
+from exchange.invoices import InvoiceAsked, Invoices
 from protos import billing_pb2
 
 SERVICE = billing_pb2.DESCRIPTOR.services_by_name["BillingService"].full_name

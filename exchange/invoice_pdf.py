@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from common.money import MICROS, exactly
 from exchange.balances import Terms
-from exchange.invoices import CREDIT_NOTE, Invoice, Party, days_of, month_text
+from exchange.invoice_ports import CREDIT_NOTE, Invoice, Party, days_of, month_text
 
 if TYPE_CHECKING:
     from fpdf import FPDF

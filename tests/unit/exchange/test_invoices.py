@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from common.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from exchange.balances import Balance
 from exchange.invoice_pdf import invoice_pdf
-from exchange.invoices import Invoice, InvoiceAsked, InvoiceLine, Party, days_of
+from exchange.invoice_ports import Invoice, InvoiceLine, Party, days_of
+from exchange.invoices import InvoiceAsked
 from tests.money_worlds import MoneyWorld, money_world
 
 # The stepped clock of a world begins in November 2023.
