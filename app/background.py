@@ -30,7 +30,7 @@ class Background:
         jobs: tuple[tuple[str, float, Callable[[], Awaitable[object]]], ...] = (
             ("releasing holds whose time is over", 0.1, self._expire),
             ("leasing budget", 0.25, haat.book.top_up),
-            ("counting spend into the ledger", 0.2, lambda: in_thread(haat.projector.catch_up)),
+            ("counting spend into the ledger", 0.5, lambda: in_thread(haat.projector.catch_up)),
             ("counting statistics", 0.5, lambda: in_thread(haat.statistics.count_once, haat.log)),
             ("seeing if the exchange is paused", 0.25, lambda: in_thread(haat.money.pause.refresh)),
             ("telling of budgets that run out", 1.0, lambda: in_thread(haat.money.alerts.evaluate)),

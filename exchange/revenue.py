@@ -18,14 +18,14 @@ import numpy as np
 from common.errors import FieldError, InvalidInput
 from exchange.campaign_pages import Page, asked_page
 from exchange.settlement import UNKNOWN_PUBLISHER
-from streams.auction_block import AuctionColumns
 from streams.ports import EventLog
-from streams.schemas import decode
+from streams.schemas import OffersMade, Unreadable, decode_offers
 from streams.topics import AUCTIONS
 
 MAX_DAYS: Final = 400
 # Records in one transaction; each is a batch of up to a thousand page views.
-RECORDS_PER_STEP: Final = 256
+RECORDS_PER_STEP: Final = 1_000
+STEPS_AT_ONCE: Final = 8
 _DAY_MS: Final = 86_400_000
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -86,21 +86,25 @@ class Revenue:
         return self._store.offers_counted_upto()
 
     def count_once(self, log: EventLog) -> int:
-        """Count some records from where counting stopped; how many. Blocks on disk and SQL: call it in a thread."""
+        """Count what is new, at most some thousand records; how many. Blocks on disk and SQL: call it in a thread."""
+        counted = 0
         with self._one_at_a_time:
-            offset = self._store.offers_counted_upto()
-            records = log.read(AUCTIONS.name, offset, RECORDS_PER_STEP)
-            if not records:
-                return 0
-            offers: defaultdict[PlacementKey, tuple[int, int]] = defaultdict(lambda: (0, 0))
-            for record in records:
-                event = decode(AUCTIONS.name, record)
-                if isinstance(event, AuctionColumns):
-                    for key, (offered, sold) in offers_of(event).items():
+            for _ in range(STEPS_AT_ONCE):
+                offset = self._store.offers_counted_upto()
+                records = log.read(AUCTIONS.name, offset, RECORDS_PER_STEP)
+                if not records:
+                    break
+                offers: defaultdict[PlacementKey, tuple[int, int]] = defaultdict(lambda: (0, 0))
+                for record in records:
+                    made = decode_offers(record)
+                    if isinstance(made, Unreadable):
+                        continue
+                    for key, (offered, sold) in offers_of(made).items():
                         before = offers[key]
                         offers[key] = before[0] + offered, before[1] + sold
-            self._store.add_offers(offers, offset, records[-1].offset + 1)
-            return len(records)
+                self._store.add_offers(offers, offset, records[-1].offset + 1)
+                counted += len(records)
+        return counted
 
     def report(
         self,
@@ -129,24 +133,21 @@ class Revenue:
         return asked.cut(lambda after, limit: numbered[after : after + limit])
 
 
-def offers_of(columns: AuctionColumns) -> dict[PlacementKey, tuple[int, int]]:
+def offers_of(made: OffersMade) -> dict[PlacementKey, tuple[int, int]]:
     """(offered, sold) by placement in one record; records of before do not name them."""
-    places = columns.winner_row_plus_one.size
-    if not places:
+    if not made.sold.size:
         return {}
-    day = columns.held_at_ms // _DAY_MS
-    sold = columns.winner_row_plus_one > 0
-    if not columns.names:
-        return {(UNKNOWN_PUBLISHER, "", day): (places, int(sold.sum()))}
-    width = len(columns.names)
-    page_of = np.repeat(np.arange(columns.placement_count.size), columns.placement_count.astype(np.int64))
-    keys = columns.publisher_name[page_of].astype(np.int64) * width + columns.placement_name
+    day = made.held_at_ms // _DAY_MS
+    if not made.names:
+        return {(UNKNOWN_PUBLISHER, "", day): (made.sold.size, int(made.sold.sum()))}
+    width = len(made.names)
+    keys = np.repeat(made.publisher_name, made.placement_count) * width + made.placement_name
     distinct, row = np.unique(keys, return_inverse=True)
-    offered = np.bincount(row, minlength=len(distinct)).tolist()
-    taken = np.bincount(row, weights=sold, minlength=len(distinct)).astype(np.int64).tolist()
+    offered = np.bincount(row).tolist()
+    sold = np.bincount(row[made.sold], minlength=len(distinct)).tolist()
     return {
-        (columns.names[key // width] or UNKNOWN_PUBLISHER, columns.names[key % width], day): (all_of, sold_of)
-        for key, all_of, sold_of in zip(distinct.tolist(), offered, taken, strict=True)
+        (made.names[key // width] or UNKNOWN_PUBLISHER, made.names[key % width], day): (all_of, sold_of)
+        for key, all_of, sold_of in zip(distinct.tolist(), offered, sold, strict=True)
     }
 
 

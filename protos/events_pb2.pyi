@@ -202,6 +202,50 @@ class AuctionsHeld(_message.Message):
 Global___AuctionsHeld: _TypeAlias = AuctionsHeld  # noqa: Y015
 
 @_typing.final
+class OffersMade(_message.Message):
+    """AuctionsHeld as those read it who count offers and sales alone: the same bytes, the rest skipped."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    HELD_AT_MS_FIELD_NUMBER: _builtins.int
+    PLACEMENT_COUNT_FIELD_NUMBER: _builtins.int
+    WINNER_ROW_PLUS_ONE_FIELD_NUMBER: _builtins.int
+    PUBLISHER_NAME_FIELD_NUMBER: _builtins.int
+    PLACEMENT_NAME_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    schema_version: _builtins.int
+    held_at_ms: _builtins.int
+    @_builtins.property
+    def placement_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def winner_row_plus_one(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def publisher_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def placement_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        schema_version: _builtins.int = ...,
+        held_at_ms: _builtins.int = ...,
+        placement_count: _abc.Iterable[_builtins.int] | None = ...,
+        winner_row_plus_one: _abc.Iterable[_builtins.int] | None = ...,
+        publisher_name: _abc.Iterable[_builtins.int] | None = ...,
+        placement_name: _abc.Iterable[_builtins.int] | None = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_at_ms", b"held_at_ms", "names", b"names", "placement_count", b"placement_count", "placement_name", b"placement_name", "publisher_name", b"publisher_name", "schema_version", b"schema_version", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OffersMade: _TypeAlias = OffersMade  # noqa: Y015
+
+@_typing.final
 class OutsideBid(_message.Message):
     """What only an outside bidder knows of its bid."""
 
