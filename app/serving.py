@@ -203,6 +203,7 @@ async def _settle(haat: Haat) -> None:
         await asyncio.to_thread(haat.relay.relay_once)
         await asyncio.to_thread(haat.projector.catch_up)
         await asyncio.to_thread(haat.statistics.count_once, haat.log)
+        await asyncio.to_thread(haat.money.revenue.count_once, haat.log)
         haat.notices.expire()
         await haat.book.give_back_all()
         await asyncio.to_thread(haat.log.sync)
