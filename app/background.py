@@ -31,10 +31,13 @@ class Background:
             ("releasing holds whose time is over", 0.1, self._expire),
             ("leasing budget", 0.25, haat.book.top_up),
             ("leaving out what is exhausted", 0.25, self._leave_out_exhausted),
-            ("counting spend into the ledger", 0.2, lambda: in_thread(haat.projector.catch_up)),
-            ("counting statistics", 0.5, lambda: in_thread(haat.statistics.count_once, haat.log)),
             ("counting for reports", 0.5, lambda: in_thread(haat.measuring.reports.count_once, haat.log)),
             ("telling bidders of wins and billing", 0.2, self._tell_bidders),
+            ("counting spend into the ledger", 0.5, lambda: in_thread(haat.projector.catch_up)),
+            ("counting statistics", 0.5, lambda: in_thread(haat.statistics.count_once, haat.log)),
+            ("seeing if the exchange is paused", 0.25, lambda: in_thread(haat.money.pause.refresh)),
+            ("telling of budgets that run out", 1.0, lambda: in_thread(haat.money.alerts.evaluate)),
+            ("counting what placements were offered", 1.0, lambda: in_thread(haat.money.revenue.count_once, haat.log)),
             ("telling the log of changes", 0.1, lambda: in_thread(haat.relay.relay_once)),
             ("bringing the log to disk", 0.5, lambda: in_thread(haat.log.sync)),
             ("bringing profiles to disk", 1.0, lambda: in_thread(haat.profile_store.sync)),
@@ -72,15 +75,16 @@ class Background:
             NOTICES.name: min(
                 haat.ledger.counted_upto(),
                 haat.statistics.counted_upto(),
-                *(
-                    projection.read_upto(NOTICES.name)
-                    for projection in (haat.measuring.reports, haat.measuring.outgoing)
-                ),
+                haat.measuring.reports.read_upto(NOTICES.name),
+                haat.measuring.outgoing.read_upto(NOTICES.name),
             ),
             AUCTIONS.name: min(
-                projection.read_upto(AUCTIONS.name) for projection in (haat.measuring.reports, haat.measuring.outgoing)
+                haat.money.revenue.counted_upto(),
+                haat.measuring.reports.read_upto(AUCTIONS.name),
+                haat.measuring.outgoing.read_upto(AUCTIONS.name),
             ),
         }
+        haat.money.pruning.prune(haat.clock.now_ms())
         haat.measuring.outgoing_store.forget_before(haat.clock.now_ms() - NOTICES.retention_days * _DAY_MS)
         for topic in TOPICS.values():
             if not topic.retention_days:

@@ -20,14 +20,18 @@ from protos import exchange_pb2
 from streams import schemas
 from streams.profiles import Profiles
 from streams.publisher import Publisher
-from streams.topics import CAMPAIGN_CHANGES, POSTS
+from streams.topics import ALERTS, CAMPAIGN_CHANGES, POSTS
 
 # A feed shows product listings and native ads between posts, and square banners; the exchange's own floor of 0.20
 # keeps out pennies.
 _FEED_SHAPES = ((int(Format.PRODUCT_LISTING), 0, 0), (int(Format.BANNER), 300, 250), (int(Format.NATIVE), 0, 0))
 _FEED_FLOOR_MICROS = 200_000
 
-_OUTBOX_EVENTS = {CAMPAIGN_CHANGES.name: schemas.CampaignChanged, POSTS.name: schemas.PostChanged}
+_OUTBOX_EVENTS = {
+    CAMPAIGN_CHANGES.name: schemas.CampaignChanged,
+    ALERTS.name: schemas.BudgetAlerted,
+    POSTS.name: schemas.PostChanged,
+}
 
 
 class FeedAds:

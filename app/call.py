@@ -11,9 +11,31 @@ from grpc_status import rpc_status
 
 from client.errors import failure_of
 from common.errors import BackendUnavailable, FieldError, InvalidInput
-from protos import campaigns_pb2, catalogue_pb2, exchange_pb2, feed_pb2, openrtb_service_pb2, reports_pb2
+from protos import (
+    billing_pb2,
+    campaign_edits_pb2,
+    campaigns_pb2,
+    catalogue_pb2,
+    exchange_pb2,
+    feed_pb2,
+    openrtb_service_pb2,
+    operations_pb2,
+    publishers_pb2,
+    reports_pb2,
+)
 
-_FILES = (exchange_pb2, campaigns_pb2, catalogue_pb2, feed_pb2, openrtb_service_pb2, reports_pb2)
+_FILES = (
+    exchange_pb2,
+    campaigns_pb2,
+    campaign_edits_pb2,
+    billing_pb2,
+    publishers_pb2,
+    operations_pb2,
+    catalogue_pb2,
+    feed_pb2,
+    openrtb_service_pb2,
+    reports_pb2,
+)
 _TIMEOUT_S = 10.0
 
 __all__ = ["call", "methods"]
@@ -59,8 +81,6 @@ def _refused(error: Any, target: str, path: str) -> Exception:
     if status is None:
         return BackendUnavailable(f"{path} at {target} failed with {error.code().name}: {error.details()}")
     failure = failure_of(path, error)
-    return (
-        InvalidInput([FieldError(v.field, error.code().name, v.description) for v in failure.errors])
-        if (failure.errors)
-        else BackendUnavailable(f"{error.code().name}: {error.details()}")
-    )
+    if failure.errors:
+        return InvalidInput([FieldError(v.field, error.code().name, v.description) for v in failure.errors])
+    return failure

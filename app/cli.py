@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app import report_cli
-from app.cli_options import ConfigFile, DataDir, Json, Set
-from app.cli_options import settings_of as _settings
+from app.cli_campaigns import campaigns
+from app.cli_money import balance, invoice, run_exchange
+from app.cli_options import ConfigFile, DataDir, Json, Set, Target, settings_of
 from app.consent_commands import consent
 from app.exit_codes import exit_code_of
 from common.errors import FieldError, InvalidInput
@@ -45,6 +46,11 @@ haat.add_typer(key, name="key")
 haat.add_typer(consent, name="consent")
 report_cli.add_to(haat, key)
 
+haat.add_typer(campaigns, name="campaigns")
+haat.add_typer(balance, name="balance")
+haat.add_typer(invoice, name="invoice")
+haat.add_typer(run_exchange)
+
 ModelsDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of trained models.")]
 GrpcHost = Annotated[str | None, typer.Option(metavar="HOST", help="Address of the gRPC services.")]
 GrpcPort = Annotated[str | None, typer.Option(metavar="PORT", help="Port of the gRPC services; 0 takes a free one.")]
@@ -53,7 +59,6 @@ HttpPort = Annotated[str | None, typer.Option(metavar="PORT", help="Port of the 
 LogFormat = Annotated[str | None, typer.Option(metavar="FORMAT", help="auto, json or console.")]
 LogLevel = Annotated[str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")]
 For = Annotated[str | None, typer.Option("--for", metavar="DURATION", help='End by itself after this, e.g. "30s".')]
-Target = Annotated[str, typer.Option(metavar="HOST:PORT", help="Exchange to call; else that of the settings.")]
 Connections = Annotated[int, typer.Option(help="Connections to the exchange.")]
 Concurrency = Annotated[int, typer.Option(help="Page views under way at once in the closed loop.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same page views and clicks.")]
@@ -80,7 +85,7 @@ def serve(
 
     Runs until Ctrl-C or SIGTERM, which drain: calls under way are answered, holds and leases given back.
     """
-    settings = _settings(
+    settings = settings_of(
         config_file,
         set_,
         grpc_host=grpc_host,
@@ -119,7 +124,7 @@ def demo(
 
     Then it keeps serving until Ctrl-C; with --for it ends by itself.
     """
-    settings = _settings(
+    settings = settings_of(
         config_file, set_, grpc_port=grpc_port, http_port=http_port, data_dir=data_dir, log_level=log_level
     )
     for_s = _seconds(for_)
@@ -138,7 +143,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train the click model from the logged page views, which are fetched when they are not there yet."""
-    settings = _settings(config_file, set_, data_dir=data_dir, models_dir=models_dir)
+    settings = settings_of(config_file, set_, data_dir=data_dir, models_dir=models_dir)
     from app.train_commands import run_train
 
     run_train(settings, as_json=as_json)
@@ -153,7 +158,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Judge the stored click model beside the smoothed rates, on logged page views that it was not trained on."""
-    settings = _settings(config_file, set_, data_dir=data_dir, models_dir=models_dir)
+    settings = settings_of(config_file, set_, data_dir=data_dir, models_dir=models_dir)
     from app.train_commands import run_evaluate
 
     run_evaluate(settings, as_json=as_json)
@@ -176,7 +181,7 @@ def load(
     as_json: Json = False,
 ) -> None:
     """Load a running exchange and tell what it bore. HAAT_API_KEY is the key of the storefront that asks."""
-    settings = _settings(config_file, set_)
+    settings = settings_of(config_file, set_)
     duration_s = _seconds(for_) or 0.0
     from app.load_commands import run_load
     from loadgen.load import LoadSettings
@@ -210,7 +215,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Replay logged page views to a running exchange, with a shop's notices. HAAT_API_KEY is the storefront's key."""
-    settings = _settings(config_file, set_)
+    settings = settings_of(config_file, set_)
     max_seconds = _seconds(for_) if for_ is not None else None
     from app.load_commands import run_replay
     from loadgen.replay import ReplaySettings
@@ -232,7 +237,7 @@ def config_show(config_file: ConfigFile = None, set_: Set = None, as_json: Json 
     from app.printing import print_json, print_table
     from app.settings import describe
 
-    lines = describe(_settings(config_file, set_))
+    lines = describe(settings_of(config_file, set_))
     if as_json:
         print_json(lines)
     else:
@@ -264,7 +269,7 @@ def key_create(
     """Make an API key in a data folder, whether its server runs or not; it is printed this once."""
     from app.key_commands import create_key
 
-    create_key(_settings(config_file, set_, data_dir=data_dir), tenant, role, as_json=as_json)
+    create_key(settings_of(config_file, set_, data_dir=data_dir), tenant, role, as_json=as_json)
 
 
 @key.command("revoke")
@@ -277,7 +282,7 @@ def key_revoke(
     """Revoke an API key; a running server refuses it within a second."""
     from app.key_commands import revoke_key
 
-    revoke_key(_settings(config_file, set_, data_dir=data_dir), key_id)
+    revoke_key(settings_of(config_file, set_, data_dir=data_dir), key_id)
 
 
 @key.command("tenants")
@@ -287,7 +292,7 @@ def key_tenants(
     """List the tenants that keys are made for."""
     from app.key_commands import list_tenants
 
-    list_tenants(_settings(config_file, set_, data_dir=data_dir), as_json=as_json)
+    list_tenants(settings_of(config_file, set_, data_dir=data_dir), as_json=as_json)
 
 
 @haat.command()
@@ -303,7 +308,7 @@ def call(
     from app.call import call as make_call
     from app.printing import print_json
 
-    settings = _settings(config_file, set_, api_key=api_key)
+    settings = settings_of(config_file, set_, api_key=api_key)
     print_json(make_call(target or f"{settings.grpc_host}:{settings.grpc_port}", settings.api_key, method, request))
 
 
@@ -316,7 +321,7 @@ def auction_explain(
     as_json: Json = False,
 ) -> None:
     """Tell how an auction went: the page view, every bid with its outcome, and the prices with their reasons."""
-    settings = _settings(config_file, set_, data_dir=data_dir)
+    settings = settings_of(config_file, set_, data_dir=data_dir)
     number = _id("ID", auction_id)
     from app.explain import explain_auction
     from app.printing import print_result
@@ -333,7 +338,7 @@ def feed_explain(
     as_json: Json = False,
 ) -> None:
     """Tell how a feed page was made: its posts with their scores, where each came from, and its auction."""
-    settings = _settings(config_file, set_, data_dir=data_dir)
+    settings = settings_of(config_file, set_, data_dir=data_dir)
     number = _id("ID", page_id)
     from app.explain import explain_feed_page
     from app.printing import print_result

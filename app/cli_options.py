@@ -21,11 +21,14 @@ Set = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Any setting by name; `haat config show` lists them."),
 ]
 DataDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of all that survives a restart.")]
+Target = Annotated[str, typer.Option(metavar="HOST:PORT", help="Exchange to call; else that of the settings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Tenant = Annotated[str, typer.Option(metavar="ID", help="Tenant to act for, for operators; else the key's own.")]
+Key = Annotated[str, typer.Option("--key", metavar="KEY", help="Idempotency key; else a fresh one.")]
 
 
 def settings_of(config_file: Path | None, assignments: Sequence[str] | None, **flags: object) -> Settings:
-    """The settings with what a command's options say; InvalidInput names every bad one."""
+    """The settings, with what flags and --set say."""
     from app.settings import load
 
     for assignment in assignments or ():

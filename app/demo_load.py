@@ -8,9 +8,11 @@ from typing import TypeVar
 
 from app.demo_keys import DemoKeys
 from app.demo_world import PlannedCampaign, World
+from client.billing import BillingClient
 from client.campaigns import CampaignClient
 from client.catalogue import CatalogueClient
 from client.feed import FeedClient
+from common.money import MICROS
 from protos import campaigns_pb2 as campaigns
 from protos import catalogue_pb2 as catalogue
 from protos import feed_pb2 as feed
@@ -18,6 +20,8 @@ from protos import feed_pb2 as feed
 # Products are folded on the event loop: small messages keep the auctions beside them fluent.
 _PRODUCTS_AT_ONCE = 100
 _AT_ONCE = 16
+# The first brands pay before, one of them too little for the week; the others pay later, without limit.
+_PREPAID_MICROS = (500 * MICROS, 200 * MICROS, MICROS // 2)
 
 Told = Callable[[str, int], None]
 T = TypeVar("T")
@@ -29,13 +33,16 @@ async def load_world(target: str, keys: DemoKeys, world: World, told: Told) -> N
         for at in range(0, len(world.products), _PRODUCTS_AT_ONCE):
             part = world.products[at : at + _PRODUCTS_AT_ONCE]
             told("products", await shop.put_products(part))
-    for brand, (advertiser, plans) in zip(keys.brands, world.advertisers, strict=True):
+    for at, (brand, (advertiser, plans)) in enumerate(zip(keys.brands, world.advertisers, strict=True)):
         async with (
             CampaignClient(target, brand.key, brand.tenant_id) as mine,
             CampaignClient(target, keys.operator.key, brand.tenant_id) as operator,
+            BillingClient(target, keys.operator.key, brand.tenant_id) as cashier,
         ):
             made = await mine.create_advertiser(advertiser)
             told("advertisers", 1)
+            if at < len(_PREPAID_MICROS):
+                await cashier.top_up(made.advertiser_id, _PREPAID_MICROS[at], reference="Welcome to the demo")
             for plan in plans:
                 await _load_campaign(mine, operator, made.advertiser_id, plan, told)
 

@@ -27,6 +27,7 @@ from app.settings import Settings
 from app.status import HaatStatus
 from app.warm_up import kernels_are_compiled, warm_up
 from app.wiring import Haat, wire
+from app.wiring_money import MONEY_SERVICES
 from common.errors import BackendUnavailable
 from exchange.campaigns_server import SERVICE as CAMPAIGN_SERVICE
 from exchange.reports_server import SERVICE as REPORT_SERVICE
@@ -38,7 +39,15 @@ from streams.server import SERVICE_NAME as CATALOGUE_SERVICE
 
 # Reflection finds what has been imported, so the service is asked of its own module.
 OPENRTB_SERVICE = openrtb_service_pb2.DESCRIPTOR.services_by_name["OpenRtb"].full_name
-SERVICES = (AUCTION_SERVICE, CAMPAIGN_SERVICE, CATALOGUE_SERVICE, FEED_SERVICE, REPORT_SERVICE, OPENRTB_SERVICE)
+SERVICES = (
+    AUCTION_SERVICE,
+    CAMPAIGN_SERVICE,
+    CATALOGUE_SERVICE,
+    FEED_SERVICE,
+    REPORT_SERVICE,
+    OPENRTB_SERVICE,
+    *MONEY_SERVICES,
+)
 # Beyond what we refuse ourselves, with the field's name, gRPC cuts a message off without reading it.
 _HARD_LIMIT_FACTOR = 4
 
@@ -154,6 +163,7 @@ def _grpc_server(haat: Haat) -> tuple[grpc.aio.Server, int, health.HealthService
         haat.auction_calls.handlers(),
         haat.campaign_server.handler(),
         haat.measuring.report_server.handler(),
+        *haat.money.handlers,
         _catalogue_handlers(haat),
         haat.feed_server.handlers(haat.keys),
         haat.openrtb_calls.handlers(),
@@ -211,6 +221,7 @@ async def _settle(haat: Haat) -> None:
         await asyncio.to_thread(haat.statistics.count_once, haat.log)
         await asyncio.to_thread(haat.measuring.reports.count_once, haat.log)
         await asyncio.to_thread(haat.measuring.outgoing.catch_up, haat.clock.now_ms())
+        await asyncio.to_thread(haat.money.revenue.count_once, haat.log)
         haat.notices.expire()
         await haat.book.give_back_all()
         await asyncio.to_thread(haat.log.sync)

@@ -122,6 +122,12 @@ class Settings:
     lease_share: Annotated[
         float, Is(values.share(0.001, 1.0), "part of an account's free budget that a process leases at a time")
     ] = 0.05
+    publisher_share: Annotated[
+        float, Is(values.share(0.0, 1.0), "part of what is billed that goes to the publisher; the rest is margin")
+    ] = 0.8
+    invoice_font: Annotated[
+        Path | None, Is(values.optional_file, "TrueType file for invoices; empty: Helvetica, Latin letters alone")
+    ] = None
     log_map_gib: Annotated[int, Is(values.whole(1, 16_384), "most that the event log may grow to, in GiB")] = 64
     drain_s: Annotated[int, Is(values.seconds(0, 300), "how long calls under way may take after SIGTERM")] = 10
     tcf_vendor_id: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -22,10 +23,12 @@ from app.measuring import Measuring, wire_measuring
 from app.metrics import AuctionMetrics
 from app.settings import Settings
 from app.version import version
+from app.wiring_money import Money, wire_money
 from backends.accounts_sql import SqlAccountStore
 from backends.budget_ledger_sql import SqlBudgetLedger
 from backends.campaigns_sql import SqlCampaignStore
 from backends.event_log_lmdb import LmdbEventLog
+from backends.exchange_switch_sql import SqlExchangeSwitch
 from backends.line_items_sql import SqlLineItemSource
 from backends.outbox_sql import OutboxRelay
 from backends.posts_sql import SqlPostStore
@@ -57,6 +60,7 @@ from exchange.openrtb.grpc_edge import OpenRtbCalls
 from exchange.openrtb.publishers import Publishers
 from exchange.openrtb.to_page_view import Terms as OpenRtbTerms
 from exchange.page_rules import PageRules
+from exchange.pause import ExchangePause
 from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
 from exchange.recovery import Recovered, recover
 from exchange.server import AuctionCalls
@@ -106,6 +110,7 @@ class Haat:
     keys: CachedApiKeys
     campaigns: Campaigns
     campaign_server: CampaignServer
+    money: Money
     statistics: Statistics
     ledger: SqlBudgetLedger
     book: BudgetBook
@@ -159,7 +164,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
     account_store = SqlAccountStore(engine)
     keys = CachedApiKeys(account_store)
 
-    ledger = SqlBudgetLedger(engine)
+    ledger = SqlBudgetLedger(engine, publisher_share=Decimal(str(settings.publisher_share)))
+    pause = ExchangePause(store=SqlExchangeSwitch(engine), clock=clock)
     book = BudgetBook(ledger, HOLDER, clock, share=max(1, round(1 / settings.lease_share)))
     holds = Holds(
         Terms(settings.impression_ttl_s * 1000, settings.click_ttl_s * 1000, settings.conversion_ttl_s * 1000)
@@ -262,6 +268,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         page_rules=_page_rules(settings),
         squashing=settings.gsp_squashing,
         sessions=session_impressions,
+        paused=lambda: pause.paused,
     )
     # Single page views that come together are one batch, whichever way they come.
     batcher = Batcher(auction.hold_auctions)
@@ -340,6 +347,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         campaign_server=CampaignServer(
             campaigns=campaigns, statistics=statistics, keys=keys, on_change=follower.changed
         ),
+        money=wire_money(engine, settings, clock, keys=keys, campaigns=campaigns, pause=pause, follower=follower),
         statistics=statistics,
         ledger=ledger,
         book=book,

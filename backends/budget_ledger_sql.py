@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -11,12 +12,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
-from backends import sql
+from backends import settled_days_sql, sql
+from backends.postings_sql import LeaseCaps, post_settlement
 from backends.sql_tables_budgets import BUDGET_ACCOUNTS, BUDGET_CARRIES, BUDGET_LEASES, NOTICES_COUNTED
 from common.errors import Conflict, FieldError, InvalidInput
 from common.money import ABSURD_BUDGET_MICROS
 from exchange.campaign_days import day_of
 from exchange.ports import CAMPAIGN_ACCOUNTS, Budget, Spend
+from exchange.settlement import DEFAULT_SHARE, settlement
 
 # What an account without limits may have spent and leased at most: about 10^12 units of any currency.
 UNLIMITED_MICROS: Final = 1 << 60
@@ -70,11 +73,15 @@ class SqlBudgetLedger:
     """`BudgetLedger` on SQL, with what the budget book asks beyond it.
 
     `least_lease_micros` is granted whatever share was asked for, so that an almost empty account is not cut to dust.
-    Every call raises BackendUnavailable when the store does not answer.
+    `publisher_share` (0 to 1) is what publishers get of what is billed. A campaign leases no more than its advertiser
+    has paid for or is trusted with. Every call raises BackendUnavailable when the store does not answer.
     """
 
-    def __init__(self, engine: Engine, *, least_lease_micros: int = 5_000_000) -> None:
+    def __init__(
+        self, engine: Engine, *, least_lease_micros: int = 5_000_000, publisher_share: Decimal = DEFAULT_SHARE
+    ) -> None:
         self._engine = engine
+        self._publisher_share = publisher_share
         self._least_lease_micros = least_lease_micros
 
     def put_budget(self, budget: Budget) -> None:
@@ -106,11 +113,16 @@ class SqlBudgetLedger:
         with sql.writing(self._engine) as connection:
             rows = _accounts(connection, wanted, lock=True)
             leased = _leased(connection, wanted)
+            caps = LeaseCaps(connection, wanted)
             granted = {}
             for account, row in rows.items():
                 remaining = row.remaining(leased.get(account, 0), day_of(now_ms, row.time_zone))
+                funded = caps.left(account)
+                if funded is not None:
+                    remaining = min(remaining, funded)
                 most = remaining if share <= 1 else max(remaining // share, self._least_lease_micros)
                 granted[account] = max(min(wanted[account], most, remaining), 0)
+                caps.take(account, granted[account])
             _change_leases(connection, holder, {a: m for a, m in granted.items() if m}, now_ms)
         return granted
 
@@ -164,6 +176,8 @@ class SqlBudgetLedger:
                 entry = (spend.taken_at_ms, spend.billed_micros)
                 billed[spend.line_item_number].append(entry)
                 billed[CAMPAIGN_ACCOUNTS + spend.campaign_number].append(entry)
+        settled = settlement(spends, self._publisher_share)
+        latest_ms = max((spend.taken_at_ms for spend in spends), default=0)
         with sql.writing(self._engine) as connection:
             counted = _counted_upto(connection, lock=True)
             if counted is not None and counted >= upto_offset:
@@ -174,6 +188,8 @@ class SqlBudgetLedger:
                 )
             _add_spends(connection, holder, billed)
             _write_carries(connection, carried)
+            settled_days_sql.add(connection, settled)
+            post_settlement(connection, settled, f"notices {counted or 0}-{upto_offset}", latest_ms)
             if counted is None:
                 connection.execute(insert(NOTICES_COUNTED).values(counter=0, upto_offset=upto_offset))
             else:

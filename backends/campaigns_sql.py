@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Connection, Engine, Row, Select, Table, insert, select, update
+from sqlalchemy import Engine, Row, Select, Table, insert, select, update
 
 from backends import outbox_sql
 from backends.budget_ledger_sql import write_budget
+from backends.change_history_sql import HistoryRows, Thing
 from backends.sql import chunks, reading, writing
 from backends.sql_tables_accounts import AUDIT, TENANTS
 from backends.sql_tables_campaigns import (
@@ -72,11 +73,8 @@ class SqlCampaignStore:
             yield _Unit(connection)
 
 
-class _Unit:
+class _Unit(HistoryRows):
     """CampaignWrites over one connection within a transaction."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def has_tenant(self, tenant_id: str) -> bool:
         return _is_id(tenant_id) and self._first(select(TENANTS).where(TENANTS.c.tenant_id == tenant_id)) is not None
@@ -136,7 +134,7 @@ class _Unit:
 
     def add_advertiser(self, tenant_id: str, advertiser: Advertiser) -> Advertiser:
         row = msgspec.structs.asdict(advertiser) | {"tenant_id": tenant_id}
-        return replace(advertiser, number=self._insert(ADVERTISERS, [row])[0])
+        return self._made("advertiser", replace(advertiser, number=self._insert(ADVERTISERS, [row])[0]))
 
     def add_campaign(self, tenant_id: str, campaign: Campaign) -> Campaign:
         row = msgspec.structs.asdict(campaign) | {
@@ -147,14 +145,14 @@ class _Unit:
         }
         added = replace(campaign, number=self._insert(CAMPAIGNS, [row])[0])
         self._write_budget(added.number + CAMPAIGN_ACCOUNTS, campaign.budget, campaign)
-        return added
+        return self._made("campaign", added)
 
     def add_creative(self, tenant_id: str, creative: Creative) -> Creative:
         row = _creative_row(creative) | {
             "tenant_id": tenant_id,
             "advertiser_number": self._number(ADVERTISERS, "advertiser_id", creative.advertiser_id),
         }
-        return replace(creative, number=self._insert(CREATIVES, [row])[0])
+        return self._made("creative", replace(creative, number=self._insert(CREATIVES, [row])[0]))
 
     def add_line_items(self, tenant_id: str, line_items: Sequence[LineItem]) -> list[LineItem]:
         campaigns = self._campaigns_by_id({item.campaign_id for item in line_items})
@@ -165,16 +163,31 @@ class _Unit:
             replace(item, number=number)
             for item, number in zip(line_items, self._insert(LINE_ITEMS, rows), strict=True)
         ]
-        links = [
-            {"line_item_number": item.number, "position": position, "creative_number": creatives[creative_id]}
-            for item in added
-            for position, creative_id in enumerate(item.creative_ids)
-        ]
-        if links:
-            self._connection.execute(insert(LINE_ITEM_CREATIVES), links)
+        self._link(added, creatives)
         for item in added:
             self._write_budget(item.number, item.budget, campaigns[item.campaign_id])
+            self._made("line_item", item)
         return added
+
+    def replace_advertiser(self, tenant_id: str, advertiser: Advertiser) -> None:
+        row = msgspec.structs.asdict(advertiser)
+        self._update("advertiser", advertiser.advertiser_id, _settable(ADVERTISERS, row))
+
+    def replace_campaign(self, tenant_id: str, campaign: Campaign) -> None:
+        row = msgspec.structs.asdict(campaign) | msgspec.structs.asdict(campaign.budget)
+        self._update("campaign", campaign.campaign_id, _settable(CAMPAIGNS, row))
+        self._write_budget(campaign.number + CAMPAIGN_ACCOUNTS, campaign.budget, campaign)
+
+    def replace_line_item(self, tenant_id: str, line_item: LineItem) -> None:
+        campaign = self._campaigns_by_id({line_item.campaign_id})[line_item.campaign_id]
+        # The links first: the history reads what the line item has become when its row is written.
+        old = LINE_ITEM_CREATIVES.c.line_item_number == line_item.number
+        before = self._of("line_item", line_item.line_item_id)
+        self._connection.execute(LINE_ITEM_CREATIVES.delete().where(old))
+        self._link([line_item], self._numbers(CREATIVES, "creative_id", set(line_item.creative_ids)))
+        row = _line_item_row(tenant_id, line_item, campaign.number)
+        self._update("line_item", line_item.line_item_id, _settable(LINE_ITEMS, row), before)
+        self._write_budget(line_item.number, line_item.budget, campaign)
 
     def set_state(self, kind: str, id: str, state: int, revision: int) -> None:
         self._update(kind, id, {"state": state, "revision": revision})
@@ -204,6 +217,7 @@ class _Unit:
             return
         who = msgspec.structs.asdict(audit)
         self._connection.execute(insert(AUDIT), [who | {"kind": change.kind, "id": change.id} for change in changes])
+        self._write_history(audit)
         events = [
             {"changed_at_ms": audit.at_ms, "tenant_id": audit.tenant_id} | msgspec.structs.asdict(change)
             for change in changes
@@ -256,12 +270,36 @@ class _Unit:
         limits = ports.Budget(account, budget.total_micros, budget.daily_micros, campaign.currency, campaign.time_zone)
         write_budget(self._connection, limits)
 
-    def _update(self, kind: str, id: str, values: dict[str, Any]) -> None:
+    def _link(self, line_items: Sequence[LineItem], creatives: dict[str, int]) -> None:
+        links = [
+            {"line_item_number": item.number, "position": position, "creative_number": creatives[creative_id]}
+            for item in line_items
+            for position, creative_id in enumerate(item.creative_ids)
+        ]
+        if links:
+            self._connection.execute(insert(LINE_ITEM_CREATIVES), links)
+
+    def _of(self, kind: str, id: str) -> Thing | None:
+        """The thing as it stands now, whoever's it is."""
         table = _TABLES[kind]
+        rows = {"campaign": _CAMPAIGN_ROWS, "creative": _CREATIVE_ROWS, "line_item": _LINE_ITEM_ROWS}
+        row = self._first(rows.get(kind, select(table)).where(table.c[f"{kind}_id"] == id))
+        if row is None:
+            return None
+        if kind == "line_item":
+            return self._line_items([row])[0]
+        if kind == "creative":
+            return _creative(row)
+        return _campaign(row) if kind == "campaign" else _advertiser(row)
+
+    def _update(self, kind: str, id: str, values: dict[str, Any], before: Thing | None = None) -> None:
+        table = _TABLES[kind]
+        before = before or self._of(kind, id)
         # Compare and set: on an engine with several writers at once, another's change is never overwritten unseen.
         unchanged = (table.c[f"{kind}_id"] == id) & (table.c.revision == values["revision"] - 1)
         if self._connection.execute(update(table).where(unchanged).values(values)).rowcount != 1:
             raise Conflict(f"the {kind.replace('_', ' ')} changed meanwhile: send the request again")
+        self._became(kind, before, self._of(kind, id))
 
     def _line_items(self, rows: Sequence[Row[Any]]) -> list[LineItem]:
         creative_ids: dict[int, list[str]] = {row.number: [] for row in rows}
@@ -275,6 +313,16 @@ class _Unit:
             for number, creative_id in self._connection.execute(links):
                 creative_ids[number].append(creative_id)
         return [_line_item(row, creative_ids[row.number]) for row in rows]
+
+
+def _settable(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    """What of a row may change: neither ids, nor the thing that it belongs to."""
+    fixed = {"number", "tenant_id", "advertiser_number", "campaign_number"}
+    return {
+        column.name: row[column.name]
+        for column in table.columns
+        if column.name in row and column.name not in fixed and not column.unique
+    }
 
 
 def _is_id(text: str) -> bool:

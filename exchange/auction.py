@@ -27,12 +27,13 @@ from exchange.creatives.composer import Composer
 from exchange.creatives.fitting import refuse_unfit
 from exchange.currencies import Currencies, RateTable
 from exchange.early_close import AtHand, least_to_matter
-from exchange.eligibility import eligible
+from exchange.eligibility import CODES, eligible
 from exchange.holds import WonBatch
 from exchange.inventory import CONVERSION_PRIOR, Snapshot
 from exchange.min_to_win import min_to_win
 from exchange.page_arrays import HoursOfWeek, page_arrays
 from exchange.page_rules import USUAL, PageRules
+from exchange.pause import paused_answers
 from exchange.ports import Ranker
 from exchange.record import Counted, Held, columns_of, count
 from exchange.refusals import Refusal
@@ -89,7 +90,9 @@ class Auction:
         page_rules: PageRules = USUAL,
         squashing: float = 1.0,
         sessions: SessionImpressions | None = None,
+        paused: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._paused = paused
         self._clock = clock
         self._inventory = inventory
         self._profiles = profiles
@@ -120,6 +123,8 @@ class Auction:
         started_ns, now_ms = self._clock.monotonic_ns(), self._clock.now_ms()
         snapshot = self._inventory()
         allowed = [consent_gate.apply(view) for view in batch]  # 1
+        if self._paused():
+            return self._stand_still(allowed, started_ns, now_ms)
         recalled = [self._answers.recall(view, snapshot, now_ms) for view in allowed]  # 2
         # Whoever asks what is being decided just now, in this batch or in one before, waits for that decision.
         joined = [self._answers.join(asked) if kept is None and asked else None for kept, asked in recalled]
@@ -161,6 +166,16 @@ class Auction:
             )
             answers.update(zip(rows, some, strict=True))
         return [answers[row] for row in range(len(views))]
+
+    def _stand_still(self, views: Sequence[PageView], started_ns: int, now_ms: int) -> list[Answer]:
+        """While the exchange is paused nobody is asked and nothing is remembered; the record says why."""
+        numbers = new_ids(len(views), now_ms)
+        answers, columns = paused_answers(views, numbers, held_at_ms=now_ms, currency=self._currency)
+        self._publish(columns)
+        placements = sum(len(view.placements) for view in views)
+        took_ns = self._clock.monotonic_ns() - started_ns
+        self._observer.batch_held(took_ns, len(views), placements, 0, np.zeros(len(CODES), np.int64))
+        return answers
 
     async def _decide(
         self,

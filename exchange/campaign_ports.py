@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -37,6 +37,22 @@ class Audit(msgspec.Struct, frozen=True):
     action: str
 
 
+class ChangeMade(msgspec.Struct, frozen=True):
+    """One entry of the history: who did what to a thing, and the thing before and after as JSON (empty: it was not)."""
+
+    number: int
+    at_ms: int
+    tenant_id: str
+    actor_tenant_id: str
+    actor_role: str
+    action: str
+    kind: str
+    id: str
+    revision: int
+    before: str
+    after: str
+
+
 class CampaignReads(Protocol):
     """One state of a tenant's campaigns. An id that is unknown or another tenant's reads as None."""
 
@@ -66,6 +82,18 @@ class CampaignReads(Protocol):
 
     def line_items(self, tenant_id: str, campaign_id: str, after_number: int, limit: int) -> list[LineItem]:
         """The same for the line items of a campaign."""
+
+    def changes(self, tenant_id: str, id: str, after_number: int, limit: int) -> list[ChangeMade]:
+        """What was changed of a thing, of everything without an id; oldest first."""
+
+    def change(self, tenant_id: str, number: int) -> ChangeMade | None:
+        """One entry of the history."""
+
+    def by_external_id(self, tenant_id: str, kind: str, external_ids: Sequence[str]) -> dict[str, str]:
+        """Our ids of campaigns or line items that the tenant calls by names of its own."""
+
+    def external_ids(self, tenant_id: str, kind: str, ids: Sequence[str]) -> dict[str, str]:
+        """The tenant's names, by our ids; what has none is left out."""
 
 
 class CampaignWrites(CampaignReads, Protocol):
@@ -107,8 +135,20 @@ class CampaignWrites(CampaignReads, Protocol):
     def set_budget(self, kind: str, id: str, budget: Budget, revision: int) -> None:
         """Set the budget of a campaign or a line item."""
 
+    def replace_advertiser(self, tenant_id: str, advertiser: Advertiser) -> None:
+        """Store another state of an advertiser, whose revision is one more than what is stored; else Conflict."""
+
+    def replace_campaign(self, tenant_id: str, campaign: Campaign) -> None:
+        """The same for a campaign, with its budget."""
+
+    def replace_line_item(self, tenant_id: str, line_item: LineItem) -> None:
+        """The same for a line item, with its budget and its creatives."""
+
+    def call_by(self, tenant_id: str, kind: str, names: Mapping[str, str]) -> None:
+        """From now on the tenant calls things by these names: our ids by external id."""
+
     def record(self, audit: Audit, changes: Sequence[Change]) -> None:
-        """Write the audit rows of the changes, and their events into the outbox."""
+        """Write the audit rows of the changes, the history of what was written, and events into the outbox."""
 
 
 class CampaignStore(Protocol):

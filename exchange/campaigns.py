@@ -296,6 +296,18 @@ class Campaigns:
             _campaign(unit, tenant_id, campaign_id)
             return asked.cut(lambda after, limit: unit.line_items(tenant_id, campaign_id, after, limit))
 
+    def once(
+        self,
+        write: Write,
+        method: str,
+        request: object,
+        answer_type: type[T],
+        errors: list[FieldError],
+        work: Callable[[CampaignWrites], tuple[T, list[Change]]],
+    ) -> T:
+        """Do `work` in one transaction, unless this write was done before: then what it answered. For edits beside."""
+        return self._once(write, method, request, answer_type, errors, work)
+
     def _once(
         self,
         write: Write,

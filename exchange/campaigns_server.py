@@ -340,3 +340,13 @@ def _line_item(message: campaigns_pb2.LineItem) -> LineItem:
         caps=tuple(Cap(cap.scope, cap.impressions, cap.window_s, cap.by_session) for cap in message.caps),
         state=message.state,
     )
+
+
+# How others read the same messages.
+advertiser_of, campaign_of, line_item_of, fields_of, check_tenant = (
+    _advertiser,
+    _campaign,
+    _line_item,
+    _fields,
+    _check_tenant,
+)

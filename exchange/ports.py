@@ -117,13 +117,22 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 class Spend(msgspec.Struct, frozen=True):
-    """What was billed to a line item, to be added to its own account and to its campaign's."""
+    """What was billed to a line item, to be added to its own account and to its campaign's.
+
+    `kind` and `verdict` are those of exchange.billing. Without a line item the outside `bidder` pays. What has a
+    currency is posted to the balances too; the publisher and the placement are empty when they are not known.
+    """
 
     line_item_number: int
     campaign_number: int
     billed_micros: int
     taken_at_ms: int
     kind: int
+    verdict: int = 1
+    currency: str = ""
+    bidder: str = ""
+    publisher_id: str = ""
+    placement_id: str = ""
 
 
 class BudgetLedger(Protocol):

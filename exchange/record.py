@@ -157,9 +157,7 @@ def columns_of(
     )  # fmt: skip
     more_page, more_code = np.nonzero(counted.more)
     numbers, views = held.auction_numbers, held.views
-    publishers = sorted({view.publisher_id for view in views} - {""})
-    if publishers and not all(view.publisher_id for view in views):
-        publishers.append("")
+    publisher_name, placement_name, names = seller_names(views)
     return AuctionColumns(
         held_at_ms=held.held_at_ms,
         snapshot_sequence=snapshot.sequence,
@@ -193,9 +191,19 @@ def columns_of(
         **recorded_terms(held, total, found.refused_ad[np.arange(REFUSED_RECORDED) < found.refused_count[:, None]]),
         outside_bids=[_outside(row, held) for row in np.nonzero(rows.ad < 0)[0].tolist()] if rows.outside else [],
         test_page_view=np.array([page for page, view in enumerate(views) if view.test], u32),
-        page_publisher=np.array([publishers.index(view.publisher_id) for view in views] if publishers else [], u32),
-        publishers=publishers,
+        publisher_name=publisher_name,
+        placement_name=placement_name,
+        names=names,
     )
+
+
+def seller_names(views: Sequence[PageView]) -> tuple[NDArray[np.uint32], NDArray[np.uint32], list[str]]:
+    """Who sells and where, for the log: (by page view, by placement) as indices into the names, each name once."""
+    index: dict[str, int] = {}
+    number = index.setdefault
+    publishers = [number(view.publisher_id, len(index)) for view in views]
+    placements = [number(placement.placement_id, len(index)) for view in views for placement in view.placements]
+    return np.array(publishers, np.uint32), np.array(placements, np.uint32), list(index)
 
 
 @kernel

@@ -118,11 +118,14 @@ def won_batch(columns: AuctionColumns, book: BudgetBook, facts: Facts) -> WonBat
     campaign_rows = {n: book.row_of(CAMPAIGN_ACCOUNTS + c) if n else -1 for n, c in campaigns.items()}
     outside = {bid.row: bid for bid in columns.outside_bids}
     pages, tests = page_of[sold].tolist(), frozenset(columns.test_page_view.tolist())
-    asked = {page: facts.placements_of(columns.page_view[page]) for page in set(pages)}
-    places = [
-        asked[page][index] if index < len(asked[page]) else ""
-        for page, index in zip(pages, index_of[sold].tolist(), strict=True)
-    ]
+    if columns.placement_name.size:
+        places = [columns.names[name] for name in columns.placement_name[sold].tolist()]
+    else:  # a record of before
+        asked = {page: facts.placements_of(columns.page_view[page]) for page in set(pages)}
+        places = [
+            asked[page][index] if index < len(asked[page]) else ""
+            for page, index in zip(pages, index_of[sold].tolist(), strict=True)
+        ]
     real = np.array([page not in tests for page in pages], np.bool_)
     entries = list(zip(numbers.tolist(), bids.tolist(), columns.bid_creative[bids].tolist(), strict=True))
     ids = zip(columns.auction_id_high.tolist(), columns.auction_id_low.tolist(), strict=True)
@@ -178,7 +181,7 @@ def _other_currencies(columns: AuctionColumns, bids: NDArray[np.int64]) -> dict[
 
 def publishers_of(columns: AuctionColumns) -> list[str]:
     """The publisher of each page view; empty when none is known."""
-    return [columns.publishers[row] for row in columns.page_publisher.tolist()]
+    return [columns.names[name] for name in columns.publisher_name.tolist()]
 
 
 def _noticed(log: EventLog, terms: Terms, now_ms: int) -> tuple[dict[str, _Ad], int]:

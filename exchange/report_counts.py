@@ -124,8 +124,8 @@ class Counts:
         """Rows of (word, line item, creative, outcome): a word stands for what is text and for the hour."""
         hour = reader.held_at_ms // HOUR_MS
         self.as_of_ms = max(self.as_of_ms, reader.held_at_ms)
-        views, publishers = reader.page_views(), reader.publishers()
-        publisher_rows = reader.column("page_publisher").tolist()
+        views, publishers = reader.page_views(), reader.names()
+        publisher_rows = reader.column("publisher_name").tolist()
         publisher_of = [publishers[row] for row in publisher_rows] if publisher_rows else [""] * len(views)
         tests = set(reader.column("test_page_view").tolist())
         counts = reader.column("placement_count").tolist()

@@ -69,6 +69,11 @@ class SpendProjector:
                         # A refund belongs to the day that was billed.
                         taken_at_ms=notice.corrects_taken_at_ms or event.taken_at_ms,
                         kind=notice.kind,
+                        verdict=notice.verdict,
+                        currency=notice.currency,
+                        bidder=notice.bidder,
+                        publisher_id=notice.publisher_id,
+                        placement_id=notice.placement_id,
                     )
                 )
                 if notice.kind == Kind.IMPRESSION:

@@ -70,9 +70,10 @@ class AuctionsHeld(_message.Message):
     SQUASHING_FIELD_NUMBER: _builtins.int
     DEALS_FIELD_NUMBER: _builtins.int
     PRIVATE_AUCTION_FIELD_NUMBER: _builtins.int
+    PUBLISHER_NAME_FIELD_NUMBER: _builtins.int
+    PLACEMENT_NAME_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
     TEST_PAGE_VIEW_FIELD_NUMBER: _builtins.int
-    PAGE_PUBLISHER_FIELD_NUMBER: _builtins.int
-    PUBLISHERS_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     held_at_ms: _builtins.int
     snapshot_sequence: _builtins.int
@@ -205,15 +206,17 @@ class AuctionsHeld(_message.Message):
         """One entry for each placement: 1 when it was sold under deals alone; empty when none was."""
 
     @_builtins.property
+    def publisher_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Who sold what: for each page view and for each placement an index into `names`. Empty in records of before."""
+
+    @_builtins.property
+    def placement_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
     def test_page_view(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Page views that were a test: decided, and neither reserved for, billed nor counted."""
 
-    @_builtins.property
-    def page_publisher(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Who sells: one entry for each page view, an index into `publishers`; none at all when no publisher is known."""
-
-    @_builtins.property
-    def publishers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -259,13 +262,14 @@ class AuctionsHeld(_message.Message):
         squashing: _builtins.float = ...,
         deals: _abc.Iterable[Global___OfferedDeal] | None = ...,
         private_auction: _abc.Iterable[_builtins.int] | None = ...,
+        publisher_name: _abc.Iterable[_builtins.int] | None = ...,
+        placement_name: _abc.Iterable[_builtins.int] | None = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
         test_page_view: _abc.Iterable[_builtins.int] | None = ...,
-        page_publisher: _abc.Iterable[_builtins.int] | None = ...,
-        publishers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_currency", b"bid_currency", "bid_deal_plus_one", b"bid_deal_plus_one", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currencies", b"currencies", "currency", b"currency", "currency_rates", b"currency_rates", "deals", b"deals", "engagement_value_micros", b"engagement_value_micros", "floor_micros", b"floor_micros", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "most_ads", b"most_ads", "most_per_advertiser", b"most_per_advertiser", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_publisher", b"page_publisher", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "price_rule", b"price_rule", "private_auction", b"private_auction", "publishers", b"publishers", "rate_table", b"rate_table", "schema_version", b"schema_version", "separate", b"separate", "snapshot_sequence", b"snapshot_sequence", "squashing", b"squashing", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_currency", b"bid_currency", "bid_deal_plus_one", b"bid_deal_plus_one", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currencies", b"currencies", "currency", b"currency", "currency_rates", b"currency_rates", "deals", b"deals", "engagement_value_micros", b"engagement_value_micros", "floor_micros", b"floor_micros", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "most_ads", b"most_ads", "most_per_advertiser", b"most_per_advertiser", "names", b"names", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "placement_name", b"placement_name", "price_rule", b"price_rule", "private_auction", b"private_auction", "publisher_name", b"publisher_name", "rate_table", b"rate_table", "schema_version", b"schema_version", "separate", b"separate", "snapshot_sequence", b"snapshot_sequence", "squashing", b"squashing", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -306,6 +310,50 @@ class OfferedDeal(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OfferedDeal: _TypeAlias = OfferedDeal  # noqa: Y015
+
+@_typing.final
+class OffersMade(_message.Message):
+    """AuctionsHeld as those read it who count offers and sales alone: the same bytes, the rest skipped."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    HELD_AT_MS_FIELD_NUMBER: _builtins.int
+    PLACEMENT_COUNT_FIELD_NUMBER: _builtins.int
+    WINNER_ROW_PLUS_ONE_FIELD_NUMBER: _builtins.int
+    PUBLISHER_NAME_FIELD_NUMBER: _builtins.int
+    PLACEMENT_NAME_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    schema_version: _builtins.int
+    held_at_ms: _builtins.int
+    @_builtins.property
+    def placement_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def winner_row_plus_one(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def publisher_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def placement_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        schema_version: _builtins.int = ...,
+        held_at_ms: _builtins.int = ...,
+        placement_count: _abc.Iterable[_builtins.int] | None = ...,
+        winner_row_plus_one: _abc.Iterable[_builtins.int] | None = ...,
+        publisher_name: _abc.Iterable[_builtins.int] | None = ...,
+        placement_name: _abc.Iterable[_builtins.int] | None = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_at_ms", b"held_at_ms", "names", b"names", "placement_count", b"placement_count", "placement_name", b"placement_name", "publisher_name", b"publisher_name", "schema_version", b"schema_version", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OffersMade: _TypeAlias = OffersMade  # noqa: Y015
 
 @_typing.final
 class OutsideBid(_message.Message):
@@ -517,6 +565,62 @@ class CampaignChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CampaignChanged: _TypeAlias = CampaignChanged  # noqa: Y015
+
+@_typing.final
+class BudgetAlerted(_message.Message):
+    """Topic `alerts`: a budget or a balance is used up to a threshold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    ALERTED_AT_MS_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    ADVERTISER_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    THRESHOLD_PERCENT_FIELD_NUMBER: _builtins.int
+    USED_MICROS_FIELD_NUMBER: _builtins.int
+    LIMIT_MICROS_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    ALERT_NUMBER_FIELD_NUMBER: _builtins.int
+    schema_version: _builtins.int
+    alerted_at_ms: _builtins.int
+    tenant_id: _builtins.str
+    advertiser_id: _builtins.str
+    kind: _builtins.str
+    """"campaign" or "advertiser"."""
+    id: _builtins.str
+    measure: _builtins.str
+    """"total", "daily" or "balance"."""
+    threshold_percent: _builtins.int
+    used_micros: _builtins.int
+    limit_micros: _builtins.int
+    currency: _builtins.str
+    alert_number: _builtins.int
+    def __init__(
+        self,
+        *,
+        schema_version: _builtins.int = ...,
+        alerted_at_ms: _builtins.int = ...,
+        tenant_id: _builtins.str = ...,
+        advertiser_id: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        id: _builtins.str = ...,
+        measure: _builtins.str = ...,
+        threshold_percent: _builtins.int = ...,
+        used_micros: _builtins.int = ...,
+        limit_micros: _builtins.int = ...,
+        currency: _builtins.str = ...,
+        alert_number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_id", b"advertiser_id", "alert_number", b"alert_number", "alerted_at_ms", b"alerted_at_ms", "currency", b"currency", "id", b"id", "kind", b"kind", "limit_micros", b"limit_micros", "measure", b"measure", "schema_version", b"schema_version", "tenant_id", b"tenant_id", "threshold_percent", b"threshold_percent", "used_micros", b"used_micros"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BudgetAlerted: _TypeAlias = BudgetAlerted  # noqa: Y015
 
 @_typing.final
 class PostChanged(_message.Message):

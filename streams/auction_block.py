@@ -112,8 +112,10 @@ class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
     squashing: float = 0.0
     deals: list[OfferedDeal] = msgspec.field(default_factory=list)
     test_page_view: NDArray[np.uint32] = msgspec.field(default_factory=_none)
-    page_publisher: NDArray[np.uint32] = msgspec.field(default_factory=_none)
-    publishers: list[str] = msgspec.field(default_factory=list)
+    # Indices into `names`, by page view and by placement; empty in records that do not say it.
+    publisher_name: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    placement_name: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    names: list[str] = msgspec.field(default_factory=list)
 
 
 U32: Final = np.dtype("<u4")
@@ -147,7 +149,8 @@ COLUMN_GROUPS: Final[tuple[tuple[tuple[str, int, np.dtype[np.generic]], ...], ..
     ),
     (("more_page_view", 60, U32), ("more_outcome", 61, U32), ("more_count", 62, U32)),
     (("test_page_view", 320, U32),),
-    (("page_publisher", 321, U32),),
+    (("publisher_name", 300, U32),),
+    (("placement_name", 301, U32),),
 )
 
 # Columns that may be left out; one that is there is as long as the column that is named with it.
@@ -195,7 +198,7 @@ _ENGAGEMENT_TAG: Final = _varint(229 << 3)
 _SQUASHING_TAG: Final = _varint(230 << 3 | 1)
 _DEALS_TAG: Final = _tag(231)
 _DEAL_ID_TAG: Final = _tag(2)
-_PUBLISHERS_TAG: Final = _tag(322)
+_NAMES_TAG: Final = _tag(302)
 _OUTSIDE_ROW: Final = b"\x08"
 _OUTSIDE_TEXTS: Final = tuple(
     (name, _tag(field))
@@ -254,7 +257,7 @@ def encode_auctions(columns: AuctionColumns) -> bytes:
     parts += [_text(_BIDDERS_TAG, bidder) for bidder in columns.bidders]
     parts += [_outside_bid(bid) for bid in columns.outside_bids]
     parts += _terms(columns)
-    parts += [_text(_PUBLISHERS_TAG, publisher) for publisher in columns.publishers]
+    parts += [_text(_NAMES_TAG, name) for name in columns.names]
     return b"".join(parts)
 
 

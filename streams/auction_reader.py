@@ -21,7 +21,7 @@ _COLUMNS: Final = {name: (field, type_) for group in COLUMN_GROUPS for name, fie
 _PAGE_VIEWS: Final = 16
 _BIDDERS: Final = 70
 _OUTSIDE_BIDS: Final = 71
-_PUBLISHERS: Final = 322
+_NAMES: Final = 302
 _HELD_AT: Final = 2
 
 
@@ -69,9 +69,9 @@ class AuctionReader:
         """The bidders' names."""
         return [str(part, "utf-8") for part in self._parts.get(_BIDDERS, ())]
 
-    def publishers(self) -> list[str]:
-        """The publishers' ids."""
-        return [str(part, "utf-8") for part in self._parts.get(_PUBLISHERS, ())]
+    def names(self) -> list[str]:
+        """The ids of publishers and placements that columns index."""
+        return [str(part, "utf-8") for part in self._parts.get(_NAMES, ())]
 
     def outside_bids(self) -> Iterator[OutsideBid]:
         """What only outside bidders know of their bids."""

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import numpy as np
 from google.protobuf.message import DecodeError, Message
+from numpy.typing import NDArray
 
 from protos import catalogue_pb2, events_pb2
 from streams import auction_block
@@ -25,13 +26,14 @@ from streams.auction_block import (
 )
 from streams.ports import Record
 from streams.product import Product
-from streams.topics import AUCTIONS, CAMPAIGN_CHANGES, FEED_ACTIONS, FEED_PAGES, NOTICES, POSTS, PRODUCTS
+from streams.topics import ALERTS, AUCTIONS, CAMPAIGN_CHANGES, FEED_ACTIONS, FEED_PAGES, NOTICES, POSTS, PRODUCTS
 
 SCHEMA_VERSION: Final[Mapping[str, int]] = MappingProxyType(
     {
         AUCTIONS.name: auction_block.SCHEMA_VERSION,
         NOTICES.name: 1,
         CAMPAIGN_CHANGES.name: 1,
+        ALERTS.name: 1,
         PRODUCTS.name: 1,
         POSTS.name: 1,
         FEED_PAGES.name: 1,
@@ -86,6 +88,22 @@ class CampaignChanged(msgspec.Struct, frozen=True):
     revision: int
 
 
+class BudgetAlerted(msgspec.Struct, frozen=True):
+    """Topic `alerts`: `measure` is total, daily or balance; `kind` is campaign or advertiser."""
+
+    alerted_at_ms: int
+    tenant_id: str
+    advertiser_id: str
+    kind: str
+    id: str
+    measure: str
+    threshold_percent: int
+    used_micros: int
+    limit_micros: int
+    currency: str
+    alert_number: int
+
+
 class PostChanged(msgspec.Struct, frozen=True):
     """Topic `posts`: `state` is that of haat.feed.v1.Post.State."""
 
@@ -131,7 +149,31 @@ class ProductsPut(msgspec.Struct, frozen=True):
     products: tuple[Product, ...]
 
 
-Event = AuctionColumns | NoticesTaken | CampaignChanged | PostChanged | FeedPageServed | FeedActionTaken | ProductsPut
+Event = (
+    AuctionColumns
+    | NoticesTaken
+    | CampaignChanged
+    | BudgetAlerted
+    | PostChanged
+    | FeedPageServed
+    | FeedActionTaken
+    | ProductsPut
+)
+
+
+class OffersMade(msgspec.Struct):
+    """What of a record of topic `auctions` says who offered what, and what was sold; as in AuctionColumns.
+
+    Page views: `placement_count`, `publisher_name`; placements: `sold`, `placement_name`. Names are indices into
+    `names`, and all empty in records of before.
+    """
+
+    held_at_ms: int
+    placement_count: NDArray[np.int64]
+    publisher_name: NDArray[np.int64]
+    sold: NDArray[np.bool_]
+    placement_name: NDArray[np.int64]
+    names: list[str]
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -167,6 +209,30 @@ def decode(topic: str, record: Record) -> Event | Unreadable:
     return Unreadable(record.offset, outcome) if isinstance(outcome, str) else outcome
 
 
+def decode_offers(record: Record) -> OffersMade | Unreadable:
+    """Of a record of topic `auctions` the part that counts offers; a tenth of the work of all of it."""
+    try:
+        message = events_pb2.OffersMade.FromString(record.payload)
+    except DecodeError:
+        return Unreadable(record.offset, f"not auctions: {len(record.payload)} bytes")
+    made = OffersMade(
+        message.held_at_ms,
+        np.array(message.placement_count, np.int64),
+        np.array(message.publisher_name, np.int64),
+        np.array(message.winner_row_plus_one, np.int64) > 0,
+        np.array(message.placement_name, np.int64),
+        list(message.names),
+    )
+    if message.schema_version == 0 or int(made.placement_count.sum()) != made.sold.size:
+        return Unreadable(record.offset, "the placements do not add up")
+    sizes = (made.publisher_name.size, made.placement_name.size)
+    if sizes != ((made.placement_count.size, made.sold.size) if made.names else (0, 0)):
+        return Unreadable(record.offset, "the names do not fit")
+    if np.any(made.publisher_name >= len(made.names)) or np.any(made.placement_name >= len(made.names)):
+        return Unreadable(record.offset, "a name is missing")
+    return made
+
+
 def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
     columns: dict[str, Any] = {}
     for group in COLUMN_GROUPS:
@@ -185,8 +251,9 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
             return f"{name} has {columns[name].size} entries, not {columns[beside].size}"
     if len(message.currencies) != len(message.currency_rates):
         return f"{len(message.currency_rates)} rates for {len(message.currencies)} currencies"
-    if columns["page_publisher"].size not in (0, columns["auction_id_high"].size):
-        return f"{columns['page_publisher'].size} publishers for {columns['auction_id_high'].size} auctions"
+    for name, of in (("publisher_name", "auction_id_high"), ("placement_name", "winner_row_plus_one")):
+        if columns[name].size not in (0, columns[of].size) or np.any(columns[name] >= len(message.names)):
+            return f"{name} does not fit"
     return AuctionColumns(
         held_at_ms=message.held_at_ms,
         snapshot_sequence=message.snapshot_sequence,
@@ -201,7 +268,7 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         engagement_value_micros=message.engagement_value_micros,
         squashing=message.squashing,
         deals=[_plain(OfferedDeal, deal) for deal in message.deals],
-        publishers=list(message.publishers),
+        names=list(message.names),
         **columns,
     )
 
@@ -277,6 +344,7 @@ def _reader_of(struct_type: type[_S]) -> Callable[[Any], _S]:
 _TOPIC_OF: Final[Mapping[type, tuple[str, type[Message]]]] = {
     NoticesTaken: (NOTICES.name, events_pb2.NoticesTaken),
     CampaignChanged: (CAMPAIGN_CHANGES.name, events_pb2.CampaignChanged),
+    BudgetAlerted: (ALERTS.name, events_pb2.BudgetAlerted),
     PostChanged: (POSTS.name, events_pb2.PostChanged),
     FeedPageServed: (FEED_PAGES.name, events_pb2.FeedPageServed),
     FeedActionTaken: (FEED_ACTIONS.name, events_pb2.FeedActionTaken),
@@ -287,6 +355,7 @@ _READERS: Final[Mapping[str, tuple[Any, Callable[[Any], Event | str]]]] = {
     AUCTIONS.name: (events_pb2.AuctionsHeld, _auctions),
     NOTICES.name: (events_pb2.NoticesTaken, _notices),
     CAMPAIGN_CHANGES.name: (events_pb2.CampaignChanged, _reader_of(CampaignChanged)),
+    ALERTS.name: (events_pb2.BudgetAlerted, _reader_of(BudgetAlerted)),
     PRODUCTS.name: (catalogue_pb2.PutProductsRequest, _products),
     POSTS.name: (events_pb2.PostChanged, _reader_of(PostChanged)),
     FEED_PAGES.name: (events_pb2.FeedPageServed, _feed_page),

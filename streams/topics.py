@@ -82,6 +82,15 @@ CAMPAIGN_CHANGES = Topic(
     message="haat.events.v1.CampaignChanged",
     money=False,
 )
+ALERTS = Topic(
+    name="alerts",
+    owner="exchange",
+    personal_data=False,
+    retention_days=90,
+    key="id",
+    message="haat.events.v1.BudgetAlerted",
+    money=False,
+)
 PRODUCTS = Topic(
     name="products",
     owner="streams",
@@ -122,4 +131,4 @@ FEED_ACTIONS = Topic(
     droppable=True,
 )
 
-TOPICS = declared(AUCTIONS, NOTICES, CAMPAIGN_CHANGES, PRODUCTS, POSTS, FEED_PAGES, FEED_ACTIONS)
+TOPICS = declared(AUCTIONS, NOTICES, CAMPAIGN_CHANGES, ALERTS, PRODUCTS, POSTS, FEED_PAGES, FEED_ACTIONS)

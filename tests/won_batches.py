@@ -155,6 +155,6 @@ def columns_of(batch: WonBatch) -> AuctionColumns:
             OutsideBid(entry + 1, "", domain, "", "", "", "", billing_url=batch.billing_urls.get(entry, ""))
             for entry, domain in batch.outside_domains.items()
         ],
-        page_publisher=np.zeros(pages, np.uint32),
-        publishers=["publisher"],
+        publisher_name=np.zeros(pages, np.uint32),
+        names=["publisher"],
     )

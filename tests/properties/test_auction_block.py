@@ -30,17 +30,21 @@ ROW = st.one_of(st.integers(0, 300), st.integers(0, 2**32 - 1))
 def batches(draw: st.DrawFn) -> AuctionColumns:
     pages = draw(st.integers(0, 6))
     placements = np.array(draw(st.lists(st.integers(0, 3), min_size=pages, max_size=pages)), np.uint32)
-    publishers = draw(st.lists(TEXT, max_size=3))
     few = st.integers(0, 5)
-    of_pages = pages if publishers else 0
-    sizes = (pages, int(placements.sum()), draw(st.integers(0, 200)), draw(few), draw(few), of_pages)
+    sizes = (pages, int(placements.sum()), draw(st.integers(0, 200)), draw(few), draw(few))
     columns: dict[str, Any] = {
         name: draw(arrays.arrays(type_, size))
-        for group, size in zip(COLUMN_GROUPS, sizes, strict=True)
+        for group, size in zip(COLUMN_GROUPS[:5], sizes, strict=True)
         for name, _, type_ in group
     }
+    names: list[str] = draw(st.lists(TEXT, max_size=3))
+    for name, size in (("publisher_name", sizes[0]), ("placement_name", sizes[1])):
+        index = st.integers(0, len(names) - 1) if names else st.nothing()
+        told = bool(names) and draw(st.sampled_from([False, True]))
+        said: list[int] = draw(st.lists(index, min_size=size, max_size=size)) if told else []
+        columns[name] = np.array(said, np.uint32)
     columns["placement_count"] = placements
-    beside = {name: size for group, size in zip(COLUMN_GROUPS, sizes, strict=True) for name, _, _ in group}
+    beside = {name: size for group, size in zip(COLUMN_GROUPS[:5], sizes, strict=True) for name, _, _ in group}
     for name, _, type_, other in OPTIONAL_COLUMNS:
         columns[name] = draw(arrays.arrays(type_, draw(st.sampled_from([0, beside[other]]))))
     rates = draw(st.lists(st.floats(0, 1e9), max_size=4))
@@ -62,7 +66,7 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
             st.lists(st.builds(OfferedDeal, ROW, TEXT, st.integers(0, 2**63 - 1), ROW, st.booleans()), max_size=3)
         ),
         outside_bids=draw(st.lists(st.builds(OutsideBid, ROW, *[TEXT] * 10), max_size=4)),
-        publishers=publishers,
+        names=names,
         **columns,
     )
 
@@ -79,6 +83,7 @@ def test_protobuf_reads_what_the_hot_encoder_wrote(batch: AuctionColumns) -> Non
         currency=batch.currency,
         page_view=batch.page_view,
         bidders=batch.bidders,
+        names=batch.names,
         outside_bids=[
             events_pb2.OutsideBid(**{name: getattr(bid, name) for name in bid.__struct_fields__})
             for bid in batch.outside_bids
@@ -92,7 +97,6 @@ def test_protobuf_reads_what_the_hot_encoder_wrote(batch: AuctionColumns) -> Non
             events_pb2.OfferedDeal(**{name: getattr(deal, name) for name in deal.__struct_fields__})
             for deal in batch.deals
         ],
-        publishers=batch.publishers,
         **{name: getattr(batch, name).tolist() for group in COLUMN_GROUPS for name, _, _ in group},
         **{name: getattr(batch, name).tolist() for name, *_ in OPTIONAL_COLUMNS},
     )

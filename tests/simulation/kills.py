@@ -14,14 +14,14 @@ import random
 import signal
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from starlette.applications import Starlette
 from starlette.types import Message
 
@@ -30,6 +30,7 @@ from backends.event_log_lmdb import LmdbEventLog
 from backends.outgoing_sql import SqlOutgoingStore
 from backends.sql import open_engine, reading
 from backends.sql_tables_measurement import OUTGOING
+from backends.sql_tables_money import BALANCE_ACCOUNTS, BALANCE_POSTINGS
 from common.clock import SteppedClock
 from exchange.billing import Kind, Known, Notice, NoticeOutcome, Verdict, decide
 from exchange.budgets import BudgetBook
@@ -376,6 +377,9 @@ def _check_money(
                 billed[account] += notice.billed_micros
                 day = datetime.fromtimestamp(taken_at_ms / 1000, ZoneInfo(limits_of(account).time_zone)).date()
                 by_day[account, day.isoformat()] += notice.billed_micros
+    posted = _posted(ledger)
+    assert sum(posted.values()) == 0, "debits and credits do not come to nothing"
+    assert posted["receivable"] == sum(notice.billed_micros for _, notice in records)
     assert carried == remainder
     assert {p: t for p, t in thousandths.items() if t} == {p: r for p, r in remainder.items() if r}
 
@@ -471,6 +475,23 @@ async def visit(app: Starlette, url: str, *, robot: bool) -> None:
 
     await app(scope, receive, send)
     assert statuses[0] in (200, 302, 410)
+
+
+def _posted(ledger: SqlBudgetLedger) -> Counter[str]:
+    """The balance of all accounts of each kind, which is the sum of its postings."""
+    with reading(ledger._engine) as connection:
+        rows = connection.execute(
+            select(
+                BALANCE_ACCOUNTS.c.kind, BALANCE_ACCOUNTS.c.balance_micros, func.sum(BALANCE_POSTINGS.c.amount_micros)
+            )
+            .join(BALANCE_POSTINGS)
+            .group_by(BALANCE_ACCOUNTS.c.number)
+        ).all()
+    posted: Counter[str] = Counter()
+    for kind, balance, total in rows:
+        assert balance == total
+        posted[kind] += balance
+    return posted
 
 
 def main() -> None:

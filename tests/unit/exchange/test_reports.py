@@ -47,7 +47,7 @@ def auctions(pages: int, chance: np.random.Generator, at_ms: int = NOW, tests: t
         outside_bids=[
             OutsideBid(row, "", f"d{row % 2}.example", "", "", "", "") for row in np.nonzero(item == 0)[0].tolist()
         ],
-        test_page_view=np.array(tests, U32), page_publisher=(np.arange(pages) % 2).astype(U32), publishers=["p0", "p1"],
+        test_page_view=np.array(tests, U32), publisher_name=(np.arange(pages) % 2).astype(U32), names=["p0", "p1"],
     )  # fmt: skip
 
 
@@ -235,7 +235,7 @@ def test_the_fast_reader_reads_what_was_written() -> None:
     reader = AuctionReader(encode_auctions(batch))
 
     assert (reader.held_at_ms, reader.page_views(), reader.bidders()) == (NOW, batch.page_view, batch.bidders)
-    for name in ("auction_id_high", "bid_placement", "bid_micros", "bid_outcome", "more_count", "page_publisher"):
+    for name in ("auction_id_high", "bid_placement", "bid_micros", "bid_outcome", "more_count", "publisher_name"):
         np.testing.assert_array_equal(reader.column(name), getattr(batch, name))
     found = list(outside_bids_of(encode_auctions(batch)))
     assert [bid for bid, _, _ in found] == batch.outside_bids

@@ -10,6 +10,7 @@ from streams.auction_block import AuctionColumns, encode_auctions
 from streams.ports import Record
 from streams.product import Product
 from streams.schemas import (
+    BudgetAlerted,
     CampaignChanged,
     Event,
     FeedActionTaken,
@@ -34,6 +35,7 @@ EVENTS: dict[str, Event] = {
         ),
     ),
     "campaign_changes": CampaignChanged(1 << 40, 1_700_000_000_000, "t1", "line_item", "abc", 3),
+    "alerts": BudgetAlerted(1_700_000_000_000, "t1", "adv", "campaign", "c1", "daily", 80, 80, 100, "EUR", 3),
     "posts": PostChanged(1_700_000_000_000, "t1", "p1", "creator", 2, 9),
     "feed_pages": FeedPageServed(
         1_700_000_000_000, "t1", "page", "session", "", ("a", "b"), (0.5, -2.0), ("x", "y"), (1.0, 0.25), "auction"
