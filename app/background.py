@@ -29,8 +29,10 @@ class Background:
         in_thread = asyncio.to_thread
         jobs: tuple[tuple[str, float, Callable[[], Awaitable[object]]], ...] = (
             ("releasing holds whose time is over", 0.1, self._expire),
-            ("leasing budget", 0.25, haat.book.top_up),
-            ("counting spend into the ledger", 0.2, lambda: in_thread(haat.projector.catch_up)),
+            ("leasing budget", 0.25, self._lease),
+            ("counting spend into the ledger", 0.2, self._count_spend),
+            ("setting the pace of budgets", haat.settings.pacing_interval_s, self._pace),
+            ("looking for budgets to pace", 15.0, self._look_for_budgets),
             ("counting statistics", 0.5, lambda: in_thread(haat.statistics.count_once, haat.log)),
             ("telling the log of changes", 0.1, lambda: in_thread(haat.relay.relay_once)),
             ("bringing the log to disk", 0.5, lambda: in_thread(haat.log.sync)),
@@ -48,6 +50,22 @@ class Background:
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+    async def _lease(self) -> None:
+        """Nothing more is leased by figures that are too old; what is leased may be spent."""
+        if not self._haat.spend_watch.stale:
+            await self._haat.book.top_up()
+
+    async def _count_spend(self) -> None:
+        await asyncio.to_thread(self._haat.projector.catch_up)
+        self._haat.spend_watch.counted()
+
+    async def _pace(self) -> None:
+        self._haat.pacer.step()
+
+    async def _look_for_budgets(self) -> None:
+        """Days begin, spend is counted by others, dates pass: what the ledger says is taken over."""
+        await self._haat.pacer.refresh()
 
     async def _expire(self) -> None:
         self._haat.notices.expire()

@@ -86,6 +86,13 @@ class Settings:
     lease_share: Annotated[
         float, Is(values.share(0.001, 1.0), "part of an account's free budget that a process leases at a time")
     ] = 0.05
+    pacing_interval_s: Annotated[
+        int, Is(values.whole(1, 60), "how often the pace of each budget is set anew, in seconds")
+    ] = 2
+    spend_stale_s: Annotated[
+        int,
+        Is(values.seconds(1, 3600), "without fresh figures of what was spent for this long, nothing more is leased"),
+    ] = 30
     log_map_gib: Annotated[int, Is(values.whole(1, 16_384), "most that the event log may grow to, in GiB")] = 64
     drain_s: Annotated[int, Is(values.seconds(0, 300), "how long calls under way may take after SIGTERM")] = 10
     outside_bidders: Annotated[

@@ -24,6 +24,7 @@ from backends.campaigns_sql import SqlCampaignStore
 from backends.event_log_lmdb import LmdbEventLog
 from backends.line_items_sql import SqlLineItemSource
 from backends.outbox_sql import OutboxRelay
+from backends.paced_accounts_sql import SqlPacedAccounts
 from backends.posts_sql import SqlPostStore
 from backends.profiles_lmdb import LmdbProfileStore
 from backends.sold_facts_sql import SqlSoldFacts
@@ -40,11 +41,13 @@ from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
 from exchange.notices import Notices
+from exchange.pacer import Pacer
 from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
 from exchange.recovery import Recovered, recover
 from exchange.server import AuctionCalls
 from exchange.session_answers import SessionAnswers
 from exchange.spend import SpendProjector
+from exchange.spend_watch import SpendWatch
 from exchange.statistics import Statistics
 from feed import engagement
 from feed.ad_slots import AdSlots
@@ -95,6 +98,8 @@ class Haat:
     counted_notices: CountedNotices
     recovered: Recovered
     projector: SpendProjector
+    spend_watch: SpendWatch
+    pacer: Pacer
     relay: OutboxRelay
     follower: InventoryFollower
     outside: list[RemoteBidder]
@@ -141,6 +146,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
     holds = Holds(
         Terms(settings.impression_ttl_s * 1000, settings.click_ttl_s * 1000, settings.conversion_ttl_s * 1000)
     )
+    spend_watch = SpendWatch(clock, settings.spend_stale_s)
     recovered = recover(
         log=log,
         ledger=ledger,
@@ -174,11 +180,18 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         in_stock=partial(_in_stock, catalogue),
         engagement_value_micros=settings.engagement_value_micros,
     )
+    pacer = Pacer(
+        clock=clock,
+        book=book,
+        accounts=SqlPacedAccounts(engine),
+        watch=spend_watch,
+        inventory=lambda: follower.newest,
+    )
     follower = InventoryFollower(
         SqlLineItemSource(engine),
         compiler,
         clock,
-        before_swap=partial(_fund, book),
+        before_swap=partial(_fund, book, pacer, spend_watch),
         in_stock=partial(_in_stock, catalogue),
     )
     outside = [
@@ -204,6 +217,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         observer=metrics,
         currency=settings.currency,
         engagement_value_micros=settings.engagement_value_micros,
+        paces=pacer.paces,
     )
     auction_calls = AuctionCalls(
         hold_auctions=auction.hold_auctions,
@@ -263,6 +277,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         counted_notices=counted_notices,
         recovered=recovered,
         projector=SpendProjector(log, ledger, HOLDER),
+        spend_watch=spend_watch,
+        pacer=pacer,
         relay=OutboxRelay(engine=engine, clock=clock, publish=partial(tell_outbox, publisher)),
         follower=follower,
         outside=outside,
@@ -304,8 +320,11 @@ def _products_changed(follower: InventoryFollower, products: object) -> None:
     follower.products_changed()
 
 
-async def _fund(book: BudgetBook, changed: object) -> None:
-    """New accounts get their first lease, and accounts whose limits may have changed are leased anew."""
+async def _fund(book: BudgetBook, pacer: Pacer, watch: SpendWatch, changed: object) -> None:
+    """New accounts get their pace and their first lease; accounts whose limits may have changed are leased anew."""
+    await pacer.refresh()
+    if watch.stale:
+        return
     records = cast("list[LineItemRecord]", changed)
     accounts = {record.number for record in records} | {
         CAMPAIGN_ACCOUNTS + record.campaign_number for record in records

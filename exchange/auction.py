@@ -21,6 +21,7 @@ from exchange.compose import compose, sold
 from exchange.eligibility import eligible
 from exchange.holds import WonBatch
 from exchange.inventory import CONVERSION_PRIOR, Snapshot
+from exchange.pacing_draw import NOBODY, Paces
 from exchange.page_arrays import HoursOfWeek, page_arrays
 from exchange.ports import Ranker
 from exchange.record import Counted, Held, columns_of, count
@@ -72,7 +73,9 @@ class Auction:
         observer: Observer,
         currency: str,
         engagement_value_micros: int,
+        paces: Callable[[Sequence[int]], Paces] = lambda _: NOBODY,
     ) -> None:
+        self._paces = paces
         self._clock = clock
         self._inventory = inventory
         self._profiles = profiles
@@ -119,7 +122,8 @@ class Auction:
         asked = solicitation.ask_outside(self._outside, len(self._roster), auction_ids, views)  # 5, outside
         visitors = visitor.look_up(views, self._profiles)  # 3
         pages = page_arrays(snapshot, self._hours_in(snapshot.zones), views, visitors)
-        found = eligible(snapshot.book, pages, self._money.available, snapshot.scratch, now_ms)  # 4
+        paces = self._paces(numbers)
+        found = eligible(snapshot.book, pages, self._money.available, snapshot.scratch, now_ms, paces)  # 4
         page_of_placement = np.repeat(np.arange(len(views), dtype=np.int32), np.diff(pages.placement_start))
         inside = inside_rows(snapshot, found, page_of_placement)
         offered = solicitation.ask_inside(self._roster, snapshot, inside)  # 5

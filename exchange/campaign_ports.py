@@ -104,6 +104,9 @@ class CampaignWrites(CampaignReads, Protocol):
     def set_budget(self, kind: str, id: str, budget: Budget, revision: int) -> None:
         """Set the budget of a campaign or a line item."""
 
+    def set_pacing(self, campaign_id: str, pacing: int, revision: int) -> None:
+        """Set the pacing of a campaign."""
+
     def record(self, audit: Audit, changes: Sequence[Change]) -> None:
         """Write the audit rows of the changes, and their events into the outbox."""
 

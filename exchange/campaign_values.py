@@ -10,6 +10,8 @@ from enum import IntEnum
 
 import msgspec
 
+from exchange.pacing_ports import Pacing
+
 
 class State(IntEnum):
     """Does it run? Numbers of haat.campaigns.v1.State."""
@@ -81,7 +83,7 @@ class Advertiser(msgspec.Struct, frozen=True):
 
 
 class Campaign(msgspec.Struct, frozen=True):
-    """Line items under one budget; `state` 0 in a draft is active."""
+    """Line items under one budget; in a draft `state` 0 is active and `pacing` 0 is even."""
 
     advertiser_id: str
     name: str
@@ -92,6 +94,7 @@ class Campaign(msgspec.Struct, frozen=True):
     campaign_id: str = ""
     revision: int = 0
     number: int = 0
+    pacing: int = Pacing.EVEN
 
 
 class Creative(msgspec.Struct, frozen=True):

@@ -177,6 +177,22 @@ class Campaigns:
 
         return self._once(write, "SetState", (id, state), StateSet, errors, work)
 
+    def set_pacing(self, write: Write, campaign_id: str, pacing: int) -> Campaign:
+        """Spend a campaign's budgets evenly, or as fast as possible."""
+        errors: list[FieldError] = []
+        checks.check_pacing("pacing", pacing, errors)
+        _require_id("campaign_id", campaign_id, errors)
+
+        def work(unit: CampaignWrites) -> tuple[Campaign, list[Change]]:
+            campaign = _campaign(unit, write.tenant_id, campaign_id)
+            if campaign.pacing == pacing:
+                return campaign, []
+            changed = replace(campaign, pacing=pacing, revision=campaign.revision + 1)
+            unit.set_pacing(campaign_id, pacing, changed.revision)
+            return changed, [Change("campaign", campaign_id, changed.revision)]
+
+        return self._once(write, "SetPacing", (campaign_id, pacing), Campaign, errors, work)
+
     def review_creative(self, write: Write, creative_id: str, review_state: int) -> Creative:
         """Approve or refuse a creative; PermissionDenied unless an operator does it."""
         if write.caller.role != "operator":

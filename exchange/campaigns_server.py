@@ -62,6 +62,7 @@ class CampaignServer:
             "ChangeBid": (campaigns_pb2.ChangeBidRequest, self.change_bid),
             "ChangeBudget": (campaigns_pb2.ChangeBudgetRequest, self.change_budget),
             "SetState": (campaigns_pb2.SetStateRequest, self.set_state),
+            "SetPacing": (campaigns_pb2.SetPacingRequest, self.set_pacing),
             "GetStatistics": (campaigns_pb2.GetStatisticsRequest, self.get_statistics),
         }
         return handlers_for(SERVICE, methods, self._keys, ROLES, max_bytes)
@@ -221,6 +222,15 @@ class CampaignServer:
         )
         return campaigns_pb2.SetStateResponse(**_fields(changed))
 
+    async def set_pacing(
+        self, request: campaigns_pb2.SetPacingRequest, caller: Caller, _: Context
+    ) -> campaigns_pb2.Campaign:
+        """Spend evenly, or as fast as possible."""
+        changed = await self._write(
+            request, caller, lambda write: self._campaigns.set_pacing(write, request.campaign_id, request.pacing)
+        )
+        return campaigns_pb2.Campaign(**_fields(changed))
+
     async def get_statistics(
         self, request: campaigns_pb2.GetStatisticsRequest, caller: Caller, _: Context
     ) -> campaigns_pb2.Statistics:
@@ -277,6 +287,7 @@ def _campaign(message: campaigns_pb2.Campaign) -> Campaign:
         budget=_budget(message.budget),
         time_zone=message.time_zone,
         state=message.state,
+        pacing=message.pacing,
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exchange.order_book import ANY_TERM, OrderBook
+from exchange.pacing_draw import NOBODY, Paces, count_met, held_back
 from exchange.refusals import Refusal
 
 # Finalists of a placement; the ranker scores these and no others.
@@ -43,6 +44,8 @@ _BUDGET = CODE_INDEX[Refusal.BUDGET_EXHAUSTED]
 _CAPPED = CODE_INDEX[Refusal.FREQUENCY_CAPPED]
 _SCHEDULE = CODE_INDEX[Refusal.OUT_OF_SCHEDULE]
 _STOCK = CODE_INDEX[Refusal.OUT_OF_STOCK]
+_PACED = CODE_INDEX[Refusal.PACED]
+_SPEND_UNKNOWN = CODE_INDEX[Refusal.SPEND_UNKNOWN]
 
 
 class PageArrays(NamedTuple):
@@ -103,12 +106,17 @@ def scratch_for(terms: int, ads: int, blocks: int) -> Scratch:
 
 
 def eligible(
-    book: OrderBook, pages: PageArrays, available_micros: NDArray[np.int64], scratch: Scratch, now_ms: int
+    book: OrderBook,
+    pages: PageArrays,
+    available_micros: NDArray[np.int64],
+    scratch: Scratch,
+    now_ms: int,
+    paces: Paces = NOBODY,
 ) -> Finalists:
     """The finalists of every placement of the batch.
 
-    `available_micros` is the budget book's array, only read here. Dates and caps go by `now_ms`, the exchange's own
-    time; hours of the week by the time of the page view.
+    `available_micros` is the budget book's array, only read here; `paces` are those of its rows. Dates and caps go by
+    `now_ms`, the exchange's own time; hours of the week by the time of the page view.
     """
     placements = len(pages.placement_term)
     found = Finalists(
@@ -120,7 +128,7 @@ def eligible(
         np.empty((placements, REFUSED_RECORDED), np.int32),
         np.zeros((placements, len(CODES)), np.int32),
     )
-    _walk(book, pages, available_micros, scratch, found, now_ms)
+    _walk(book, pages, available_micros, scratch, found, now_ms, paces)
     return found
 
 
@@ -153,7 +161,7 @@ def _match_weight(book, item, scratch, stamp):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _refusal(book, ad, item, pages, page, available, scratch, block_stamp, now_ms):  # type: ignore[no-untyped-def]
+def _refusal(book, ad, item, pages, page, available, scratch, block_stamp, now_ms, paces):  # type: ignore[no-untyped-def]
     """Index into CODES of the first rule that refuses, 0 when none does. The cheap rules come first."""
     review = book.ad_review[ad]
     if review != 2:
@@ -173,8 +181,10 @@ def _refusal(book, ad, item, pages, page, available, scratch, block_stamp, now_m
     if product >= 0 and book.product_in_stock[product] == 0:
         return _STOCK
     cost = book.ad_cost[ad]
-    if available[book.item_account[item]] < cost or available[book.item_campaign_account[item]] < cost:
-        return _BUDGET
+    account, campaign_account = book.item_account[item], book.item_campaign_account[item]
+    if available[account] < cost or available[campaign_account] < cost:
+        count_met(paces, account, campaign_account)
+        return _SPEND_UNKNOWN if paces.spend_unknown else _BUDGET
     cap = book.item_cap[item]
     if cap > 0:
         number = book.item_number[item]
@@ -185,11 +195,13 @@ def _refusal(book, ad, item, pages, page, available, scratch, block_stamp, now_m
                 count += 1
         if count >= cap:
             return _CAPPED
+    if held_back(paces, page, available, account, book.item_number[item], campaign_account, book.item_campaign[item]):
+        return _PACED
     return 0
 
 
 @numba.njit(cache=True, nogil=True)
-def _walk(book, pages, available, scratch, found, now_ms):  # type: ignore[no-untyped-def]
+def _walk(book, pages, available, scratch, found, now_ms, paces):  # type: ignore[no-untyped-def]
     head = np.empty(RUNS, np.int64)
     end = np.empty(RUNS, np.int64)
     head_worth = np.empty(RUNS, np.int64)
@@ -276,7 +288,7 @@ def _walk(book, pages, available, scratch, found, now_ms):  # type: ignore[no-un
                 weight = _match_weight(book, item, scratch, stamp)
                 if weight < 0.0:
                     continue
-                code = _refusal(book, best_ad, item, pages, page, available, scratch, own, now_ms)
+                code = _refusal(book, best_ad, item, pages, page, available, scratch, own, now_ms, paces)
                 if code == 0:
                     of_advertiser = 0
                     of_product = 0

@@ -57,6 +57,9 @@ class AuctionsHeld(_message.Message):
     MORE_COUNT_FIELD_NUMBER: _builtins.int
     BIDDERS_FIELD_NUMBER: _builtins.int
     OUTSIDE_BIDS_FIELD_NUMBER: _builtins.int
+    FLOOR_MICROS_FIELD_NUMBER: _builtins.int
+    FLOOR_RULE_FIELD_NUMBER: _builtins.int
+    FLOOR_RULES_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     held_at_ms: _builtins.int
     snapshot_sequence: _builtins.int
@@ -146,6 +149,18 @@ class AuctionsHeld(_message.Message):
     def bidders(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def outside_bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutsideBid]: ...
+    @_builtins.property
+    def floor_micros(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Where rules or learned floors are in use, one entry for each placement, else none.
+        The floor that was applied, per thousand impressions.
+        """
+
+    @_builtins.property
+    def floor_rule(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Index into `floor_rules` plus one; 0: the floor is the page view's own."""
+
+    @_builtins.property
+    def floor_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -178,10 +193,13 @@ class AuctionsHeld(_message.Message):
         more_count: _abc.Iterable[_builtins.int] | None = ...,
         bidders: _abc.Iterable[_builtins.str] | None = ...,
         outside_bids: _abc.Iterable[Global___OutsideBid] | None = ...,
+        floor_micros: _abc.Iterable[_builtins.int] | None = ...,
+        floor_rule: _abc.Iterable[_builtins.int] | None = ...,
+        floor_rules: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currency", b"currency", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "price_rule", b"price_rule", "schema_version", b"schema_version", "snapshot_sequence", b"snapshot_sequence", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currency", b"currency", "floor_micros", b"floor_micros", "floor_rule", b"floor_rule", "floor_rules", b"floor_rules", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "price_rule", b"price_rule", "schema_version", b"schema_version", "snapshot_sequence", b"snapshot_sequence", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
