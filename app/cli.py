@@ -35,10 +35,14 @@ auction = typer.Typer(help="Look into single auctions.")
 feed = typer.Typer(help="Look into single feed pages.")
 config = typer.Typer(help="Look at the settings.")
 key = typer.Typer(help="Make and revoke API keys.")
+floors = typer.Typer(help="See and set the least prices of placements.")
+simulate = typer.Typer(help="Try pacing and floors in a market that is made up, or on recorded prices.")
 haat.add_typer(auction, name="auction")
 haat.add_typer(feed, name="feed")
 haat.add_typer(config, name="config")
 haat.add_typer(key, name="key")
+haat.add_typer(floors, name="floors")
+haat.add_typer(simulate, name="simulate")
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings; else HAAT_CONFIG, ./haat.toml.")
@@ -60,6 +64,7 @@ Target = Annotated[str, typer.Option(metavar="HOST:PORT", help="Exchange to call
 Connections = Annotated[int, typer.Option(help="Connections to the exchange.")]
 Concurrency = Annotated[int, typer.Option(help="Page views under way at once in the closed loop.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same page views and clicks.")]
+Report = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the report and its chart there too.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -135,14 +140,25 @@ def demo(
 
 @haat.command()
 def train(
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="click (the model) or floors.")] = "click",
+    days: Annotated[int, typer.Option(help="Floors are learned from the event log of so many days.")] = 14,
     config_file: ConfigFile = None,
     data_dir: DataDir = None,
     models_dir: ModelsDir = None,
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Train the click model from the logged page views, which are fetched when they are not there yet."""
+    """Train the click model from logged page views, fetched when they are missing; or floors from the event log."""
     settings = _settings(config_file, set_, data_dir=data_dir, models_dir=models_dir)
+    if what not in ("click", "floors"):
+        raise InvalidInput([FieldError("WHAT", what[:40], "give click or floors")])
+    if what == "floors":
+        if not 1 <= days <= 90:
+            raise InvalidInput([FieldError("--days", str(days), "give 1 to 90")])
+        from app.floor_commands import train_floors
+
+        train_floors(settings, days=days, as_json=as_json)
+        return
     from app.train_commands import run_train
 
     run_train(settings, as_json=as_json)
@@ -309,6 +325,59 @@ def call(
 
     settings = _settings(config_file, set_, api_key=api_key)
     print_json(make_call(target or f"{settings.grpc_host}:{settings.grpc_port}", settings.api_key, method, request))
+
+
+@floors.command("list")
+def floors_list(
+    config_file: ConfigFile = None, data_dir: DataDir = None, set_: Set = None, as_json: Json = False
+) -> None:
+    """List the rules that hold."""
+    from app.floor_commands import list_floors
+
+    list_floors(_settings(config_file, set_, data_dir=data_dir), as_json=as_json)
+
+
+@floors.command("set")
+def floors_set(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help='JSON: {"currency": "EUR", "rules": [ … ]}.')],
+    config_file: ConfigFile = None,
+    data_dir: DataDir = None,
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Put the rules of a file in use in place of all others; a running server takes them over within seconds."""
+    from app.floor_commands import set_floors
+
+    set_floors(_settings(config_file, set_, data_dir=data_dir), file, as_json=as_json)
+
+
+@simulate.command("pacing")
+def simulate_pacing_(
+    seed: Annotated[int, typer.Option(help="The same seed makes the same market, auction by auction.")] = 1,
+    days: Annotated[int, typer.Option(help="Days of the market, 1 to 28.")] = 3,
+    report: Report = None,
+    as_json: Json = False,
+) -> None:
+    """Spend the budgets of competing campaigns through spikes and droughts, beside two plainer pacers."""
+    from app.simulate_commands import simulate_pacing
+
+    simulate_pacing(seed=seed, days=days, report=report, as_json=as_json)
+
+
+@simulate.command("floors")
+def simulate_floors_(
+    seed: Annotated[int, typer.Option(help="The same seed makes the same bids.")] = 1,
+    auctions: Annotated[int, typer.Option(help="Auctions of each made-up landscape.")] = 60_000,
+    prices: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CSV log of won auctions with their prices, as iPinYou's.")
+    ] = None,
+    report: Report = None,
+    as_json: Json = False,
+) -> None:
+    """Learn floors on earlier auctions and judge them on later ones."""
+    from app.simulate_commands import simulate_floors
+
+    simulate_floors(seed=seed, auctions=auctions, prices=prices, report=report, as_json=as_json)
 
 
 @auction.command("explain")

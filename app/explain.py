@@ -119,17 +119,31 @@ def _placement(
     best_first = rows[np.argsort(-columns.bid_ecpm_micros[rows], kind="stable")]
     winner = int(columns.winner_row_plus_one[place]) - 1
     bids = [_bid(columns, int(row), known) for row in best_first]
-    floor = exactly(asked.floor_micros, columns.currency)
-    story: dict[str, Any] = {"placement_id": asked.placement_id, "floor_per_mille": floor}
+    floor_micros, set_by = _floor(columns, place, asked.floor_micros)
+    story: dict[str, Any] = {
+        "placement_id": asked.placement_id,
+        "floor_per_mille": exactly(floor_micros, columns.currency),
+    }
+    if set_by:
+        story["floor_set_by"] = set_by
     if winner < 0:
         story["sold"] = _outcome(int(columns.no_ad_reason[place]))
     else:
         story["sold"] = "yes"
         story["price"] = exactly(int(columns.bid_price_micros[winner]), columns.currency)
-        story["why_this_price"] = _why(columns, winner, asked.floor_micros, rule)
+        story["why_this_price"] = _why(columns, winner, floor_micros, rule)
         story["reserved"] = exactly(int(columns.bid_reserved_micros[winner]), columns.currency)
     story["bids"] = bids
     return story
+
+
+def _floor(columns: AuctionColumns, place: int, asked_micros: int) -> tuple[int, str]:
+    """The floor that was applied, and the rule that set it; the page view's own where there was none."""
+    if not len(columns.floor_micros):
+        return asked_micros, ""
+    rule = int(columns.floor_rule[place])
+    known = 0 < rule <= len(columns.floor_rules)
+    return int(columns.floor_micros[place]), columns.floor_rules[rule - 1] if known else ""
 
 
 def _why(columns: AuctionColumns, winner: int, floor_micros: int, rule: PriceRule) -> str:

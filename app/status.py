@@ -87,4 +87,5 @@ def _spend(haat: Haat) -> str:
     watch = haat.spend_watch
     if watch.stale:
         return f"not counted for {watch.age_s:.0f} s: what is leased is spent, and nothing more"
-    return f"counted {watch.age_s:.1f} s ago; {haat.pacer.paced} budgets are spent evenly, {haat.pacer.closed} of them wait"
+    paced = f"{haat.pacer.paced} budgets are spent evenly, {haat.pacer.closed} of them wait"
+    return f"counted {watch.age_s:.1f} s ago; {paced}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from starlette.routing import BaseRoute
 from accounts.keys import CachedApiKeys
 from accounts.tenants import Accounts
 from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tell_outbox
+from app.floor_files import load_learned, load_rules
 from app.metrics import AuctionMetrics
 from app.settings import Settings
 from app.version import version
@@ -37,9 +39,11 @@ from exchange.auction import Auction
 from exchange.budgets import BudgetBook
 from exchange.campaigns import Campaigns
 from exchange.campaigns_server import CampaignServer
+from exchange.floors import Floors
 from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
+from exchange.learned_floors import LearnedFloors
 from exchange.notices import Notices
 from exchange.pacer import Pacer
 from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
@@ -74,6 +78,8 @@ from streams.topics import AUCTIONS, NOTICES
 HOLDER = "exchange-1"
 _NOWHERE_MS = 10_000
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass
 class Haat:
@@ -100,6 +106,7 @@ class Haat:
     projector: SpendProjector
     spend_watch: SpendWatch
     pacer: Pacer
+    floors: Floors
     relay: OutboxRelay
     follower: InventoryFollower
     outside: list[RemoteBidder]
@@ -203,6 +210,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         )
         for bidder in settings.outside_bidders
     ]
+    floors = Floors(load_rules(data_dir, settings.currency), learned_floors_of(settings))
     auction = Auction(
         clock=clock,
         inventory=lambda: follower.snapshot,
@@ -218,6 +226,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         currency=settings.currency,
         engagement_value_micros=settings.engagement_value_micros,
         paces=pacer.paces,
+        floors=floors,
     )
     auction_calls = AuctionCalls(
         hold_auctions=auction.hold_auctions,
@@ -279,6 +288,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         projector=SpendProjector(log, ledger, HOLDER),
         spend_watch=spend_watch,
         pacer=pacer,
+        floors=floors,
         relay=OutboxRelay(engine=engine, clock=clock, publish=partial(tell_outbox, publisher)),
         follower=follower,
         outside=outside,
@@ -293,6 +303,17 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         routes=[],
         close=close,
     )
+
+
+def learned_floors_of(settings: Settings) -> LearnedFloors | None:
+    """Learned floors where they are switched on and may be served."""
+    if settings.learned_floors != "on":
+        return None
+    floors, why = load_learned(settings.models_dir, settings.currency)
+    if floors is None:
+        _log.warning("%s", why)
+        return None
+    return LearnedFloors(floors.version, settings.floor_holdout, floors.floors)
 
 
 def _publish_one(publisher: Publisher, topic: str, payload: bytes) -> None:

@@ -53,7 +53,7 @@ class SqlPacedAccounts:
         self._engine = engine
 
     def paced(self, now_ms: int) -> list[PacedAccount]:
-        """Line items with limits of their own, then campaigns; each campaign from the first to the last of its dates."""
+        """Line items with limits of their own, then campaigns, from the first to the last of their dates."""
         with reading(self._engine) as connection:
             rows = connection.execute(_ROWS).all()
         own = [_account(row, "own", row.number, [row], now_ms) for row in rows if _limited(row, "own")]

@@ -19,6 +19,7 @@ from exchange.clearing import clear
 from exchange.click_chances import click_chances
 from exchange.compose import compose, sold
 from exchange.eligibility import eligible
+from exchange.floors import Floors
 from exchange.holds import WonBatch
 from exchange.inventory import CONVERSION_PRIOR, Snapshot
 from exchange.pacing_draw import NOBODY, Paces
@@ -74,8 +75,10 @@ class Auction:
         currency: str,
         engagement_value_micros: int,
         paces: Callable[[Sequence[int]], Paces] = lambda _: NOBODY,
+        floors: Floors | None = None,
     ) -> None:
         self._paces = paces
+        self._floors = floors or Floors()
         self._clock = clock
         self._inventory = inventory
         self._profiles = profiles
@@ -119,6 +122,7 @@ class Auction:
     ) -> list[Answer]:
         numbers = new_ids(len(views), now_ms)
         auction_ids = [text_of(number) for number in numbers]
+        views, floors = self._floors.apply(views, numbers)
         asked = solicitation.ask_outside(self._outside, len(self._roster), auction_ids, views)  # 5, outside
         visitors = visitor.look_up(views, self._profiles)  # 3
         pages = page_arrays(snapshot, self._hours_in(snapshot.zones), views, visitors)
@@ -143,8 +147,9 @@ class Auction:
             conversion_rate=CONVERSION_PRIOR,
         )
         held = Held(
-            now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose
-        )
+            now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose,
+            floors,
+        )  # fmt: skip
         counted = count(held)
         self._record(held, counted)
         self._hold(sold(held, auction_ids, self._bidders, self._currency))

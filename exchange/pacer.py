@@ -7,7 +7,7 @@ thread, but for reading the accounts from the store.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -18,6 +18,7 @@ from common.clock import Clock
 from exchange.inventory import Snapshot
 from exchange.pacing import PacingController
 from exchange.pacing_draw import ALWAYS, Paces
+from exchange.pacing_history import PacingHistory
 from exchange.pacing_ports import PacedAccount, PacedAccounts
 from exchange.spend_watch import SpendWatch
 
@@ -72,6 +73,7 @@ class Pacer:
         self._unit_sequence = -1
         self._unit = np.zeros(0, np.int64)
         self._spend_unknown = 0
+        self._history: PacingHistory | None = None
         self._threshold = np.zeros(0, np.uint32)
         self._ceiling, self._met, self._passed = (np.zeros(0, np.int64) for _ in range(3))
 
@@ -103,9 +105,24 @@ class Pacer:
         unpaced[self._rows] = False
         self._threshold[unpaced] = ALWAYS
         fresh = np.array([row not in before for row in rows], bool)
+        self._believe(np.nonzero(fresh)[0].tolist())
         # One that is new may spend an impression at once; the next step gives it its pace.
         self._threshold[self._rows[fresh]] = ALWAYS - 1
         self._ceiling[self._rows[fresh]] = committed[self._rows[fresh]] + self._unit[self._rows[fresh]]
+
+    def remember(self, history: PacingHistory) -> None:
+        """What the record says of the traffic before this process began; later accounts are told of it too."""
+        self._history = history
+        self._believe(range(len(self.controller.accounts)))
+
+    def _believe(self, positions: Iterable[int]) -> None:
+        if self._history is None:
+            return
+        for at in positions:
+            account = self.controller.accounts[at]
+            curve = self._history.curve(account.account, account.time_zone)
+            if curve is not None:
+                self.controller.curves.believe(at, *curve)
 
     def step(self) -> None:
         """Take in what was spent and met since the last step, and set the pace of the next interval."""

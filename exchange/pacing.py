@@ -35,7 +35,7 @@ RECOVERY_S: Final = 60.0
 SUPPLY_S: Final = 60.0
 WORTH_S: Final = 900.0
 # Ahead of the curve by this part of the day's budget, and by one impression at least: pause.
-BAND: Final = 0.005
+BAND: Final = 0.02
 # A share does not grow by more than this in one step; it may fall at once.
 GROWTH: Final = 1.5
 LEAST_SHARE: Final = 1.0 / (1 << 20)
@@ -86,9 +86,7 @@ class PacingController:
         count = len(accounts)
         kept = np.array([before.get(entry.account, -1) for entry in accounts], np.int64).reshape(count)
         old = kept >= 0
-        curves = TrafficCurves(count)
-        curves.met[old], curves.seconds[old] = self.curves.met[kept[old]], self.curves.seconds[kept[old]]
-        self.curves = curves
+        self.curves = self.curves.taken_over(kept)
         for name in (
             "share", "allowance_micros", "spent_today_micros", "planned_micros", "day_budget_micros",
             "spent_total_micros", "_lag", "_paused", "_worth", "_supply", "_plan", "_plan_day", "_plan_hour",
@@ -156,7 +154,7 @@ class PacingController:
 
     def _replan(self, at: int, now_ms: int) -> None:
         account = self.accounts[at]
-        plan: DayPlan = day_plan(account, self.curves.rates(np.array([at]))[0], now_ms)
+        plan: DayPlan = day_plan(account, self.curves.rates(at), now_ms)
         if self._plan_day[at] and plan.day > self._plan_day[at]:
             self.spent_today_micros[at] = 0.0
             self._lag[at] = 0.0

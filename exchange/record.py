@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from exchange.bid_rows import BidRows
 from exchange.eligibility import CODES, Finalists
+from exchange.floors import AppliedFloors
 from exchange.inventory import Snapshot
 from exchange.refusals import NO_BIDS
 from exchange.request import PageView
@@ -18,6 +19,7 @@ from streams.auction_block import AuctionColumns, OutsideBid
 
 _CODE_OF_INDEX = np.array(CODES, np.uint32)
 _LOW = (1 << 64) - 1
+_OWN_FLOORS = AppliedFloors(np.zeros(0, np.int64), np.zeros(0, np.uint32), [])
 
 
 class Held(msgspec.Struct):
@@ -34,6 +36,8 @@ class Held(msgspec.Struct):
     winners: NDArray[np.int32]
     # (page view, index into CODES) of bids without a row: outside bidders that were late or failed, bids gone astray.
     loose: list[tuple[int, int]]
+    # Where rules or learned floors are in use.
+    floors: AppliedFloors | None = None
 
 
 class Counted(msgspec.Struct):
@@ -126,6 +130,7 @@ def columns_of(
         placement, line_item, creative, bidder, outcome, bid, ecpm, price, reserved, chance,
     )  # fmt: skip
     more_page, more_code = np.nonzero(counted.more)
+    floors = held.floors or _OWN_FLOORS
     numbers, views = held.auction_numbers, held.views
     return AuctionColumns(
         held_at_ms=held.held_at_ms,
@@ -156,6 +161,9 @@ def columns_of(
         more_count=counted.more[more_page, more_code],
         bidders=bidders,
         outside_bids=[_outside(row, rows) for row in np.nonzero(rows.ad < 0)[0].tolist()] if rows.outside else [],
+        floor_micros=floors.floor_micros,
+        floor_rule=floors.rule,
+        floor_rules=floors.names,
     )
 
 

@@ -17,25 +17,42 @@ HOURS_OF_WEEK = 168
 QUARTER_MS = 900_000
 # What the prior weighs, in seconds of watching.
 _PRIOR_S = 3_600.0
+# What the record of the days before the start weighs.
+_RECORD_S = 6 * 3_600.0
+# Nothing at all is never expected: a plan must have some time left to spend in.
+_LEAST = 0.001
 # What was watched counts half after four weeks.
 _HALF_LIFE_S = 28 * 86_400.0
 _DECAY_EVERY_S = 3_600.0
 
 
 class TrafficCurves:
-    """Counts of auctions by account (rows) and hour of the week."""
+    """Counts of auctions by account (rows) and hour of the week, and the shape that is believed before."""
 
     def __init__(self, rows: int = 0) -> None:
         self.met = np.zeros((rows, HOURS_OF_WEEK))
         self.seconds = np.zeros((rows, HOURS_OF_WEEK))
+        # Means of 1; flat unless something is known from before, and how many seconds of watching that is worth.
+        self.shape = np.ones((rows, HOURS_OF_WEEK))
+        self.belief_s = np.full(rows, _PRIOR_S)
         self._since_decay_s = 0.0
 
-    def resize(self, rows: int) -> None:
-        """Room for so many rows; new ones know nothing."""
-        more = rows - len(self.met)
-        if more > 0:
-            self.met = np.concatenate([self.met, np.zeros((more, HOURS_OF_WEEK))])
-            self.seconds = np.concatenate([self.seconds, np.zeros((more, HOURS_OF_WEEK))])
+    def taken_over(self, kept: NDArray[np.int64]) -> TrafficCurves:
+        """Curves of other rows: row i is what row `kept[i]` was here, new where that is below 0."""
+        other = TrafficCurves(len(kept))
+        old = kept >= 0
+        for name in ("met", "seconds", "shape", "belief_s"):
+            getattr(other, name)[old] = getattr(self, name)[kept[old]]
+        return other
+
+    def believe(self, row: int, met: NDArray[np.float64], seconds: NDArray[np.float64]) -> None:
+        """What is known of a row from the record (168 hours): a shape, and no more than a shape."""
+        watched = float(seconds.sum())
+        if watched <= 0 or met.sum() <= 0:
+            return
+        mean = float(met.sum()) / watched
+        self.shape[row] = (met + _PRIOR_S * mean) / (seconds + _PRIOR_S) / mean
+        self.belief_s[row] = _RECORD_S
 
     def add(self, rows: NDArray[np.int64], hours: NDArray[np.int64], met: NDArray[np.float64], seconds: float) -> None:
         """So many auctions were met by these rows (each once) within `seconds` of their hour of the week."""
@@ -48,20 +65,19 @@ class TrafficCurves:
             self.seconds *= kept
             self._since_decay_s = 0.0
 
-    def rates(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Relative traffic of each hour of the week, (rows, 168), above zero and with a mean near 1."""
-        met, seconds = self.met[rows], self.seconds[rows]
-        watched = seconds.sum(axis=1)
-        known = watched > 0
-        mean = np.where(known, met.sum(axis=1) / np.where(known, watched, 1.0), 0.0)
-        mean = np.where(mean > 0, mean, 1.0)[:, None]
-        day_met = met.reshape(-1, 7, 24).sum(axis=1)
-        day_seconds = seconds.reshape(-1, 7, 24).sum(axis=1)
-        by_hour = (day_met + _PRIOR_S * mean) / (day_seconds + _PRIOR_S)
-        prior = np.tile(by_hour, (1, 7))
-        rates = (met + _PRIOR_S * prior) / (seconds + _PRIOR_S)
-        # Nothing at all is never expected: a plan must have some time left to spend in.
-        return np.maximum(rates / mean, 0.001)
+    def rates(self, row: int) -> NDArray[np.float64]:
+        """Relative traffic of each hour of the week, (168,), above zero and with a mean near 1."""
+        met, seconds, shape, belief_s = self.met[row], self.seconds[row], self.shape[row], self.belief_s[row]
+        expected = float(seconds @ shape)
+        mean = float(met.sum()) / expected if expected > 0 else 0.0
+        if mean <= 0:
+            return np.asarray(np.maximum(shape, _LEAST))
+        by_day = shape.reshape(7, 24).mean(axis=0)
+        by_hour = (met.reshape(7, 24).sum(axis=0) + belief_s * mean * by_day) / (
+            seconds.reshape(7, 24).sum(axis=0) + belief_s
+        )
+        prior = np.tile(by_hour / by_day, 7) * shape
+        return np.asarray(np.maximum((met + belief_s * prior) / (seconds + belief_s) / mean, _LEAST))
 
 
 @lru_cache(maxsize=1024)

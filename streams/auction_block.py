@@ -34,6 +34,10 @@ def _none() -> NDArray[np.uint32]:
     return np.zeros(0, dtype=np.uint32)
 
 
+def _no_money() -> NDArray[np.int64]:
+    return np.zeros(0, dtype=np.int64)
+
+
 class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
     """A batch of auctions in columns; names, order and meaning are those of AuctionsHeld in protos/events.proto.
 
@@ -75,6 +79,10 @@ class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
     bidders: list[str] = msgspec.field(default_factory=list)
     outside_bids: list[OutsideBid] = msgspec.field(default_factory=list)
 
+    floor_micros: NDArray[np.int64] = msgspec.field(default_factory=_no_money)
+    floor_rule: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    floor_rules: list[str] = msgspec.field(default_factory=list)
+
 
 U32: Final = np.dtype("<u4")
 U64: Final = np.dtype("<u8")
@@ -105,6 +113,8 @@ COLUMN_GROUPS: Final[tuple[tuple[tuple[str, int, np.dtype[np.generic]], ...], ..
         ("bid_reserved_micros", 49, I64),
     ),
     (("more_page_view", 60, U32), ("more_outcome", 61, U32), ("more_count", 62, U32)),
+    # Of placements, or empty where only the page views' own floors hold.
+    (("floor_micros", 280, I64), ("floor_rule", 281, U32)),
 )
 
 
@@ -133,6 +143,7 @@ _MODEL_VERSION_TAG: Final = _tag(4)
 _CURRENCY_TAG: Final = _tag(5)
 _BIDDERS_TAG: Final = _tag(70)
 _OUTSIDE_BIDS_TAG: Final = _tag(71)
+_FLOOR_RULES_TAG: Final = _tag(282)
 _OUTSIDE_ROW: Final = b"\x08"
 _OUTSIDE_TEXTS: Final = tuple(
     (name, _tag(field))
@@ -186,4 +197,5 @@ def encode_auctions(columns: AuctionColumns) -> bytes:
     parts += _page_views(columns.page_view)
     parts += [_text(_BIDDERS_TAG, bidder) for bidder in columns.bidders]
     parts += [_outside_bid(bid) for bid in columns.outside_bids]
+    parts += [_text(_FLOOR_RULES_TAG, rule) for rule in columns.floor_rules]
     return b"".join(parts)

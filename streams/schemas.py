@@ -164,6 +164,8 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         return f"{len(message.page_view)} page views for {columns['auction_id_high'].size} auctions"
     if int(columns["placement_count"].sum(dtype=np.uint64)) != columns["winner_row_plus_one"].size:
         return "the placements do not add up"
+    if columns["floor_micros"].size not in (0, columns["winner_row_plus_one"].size):
+        return "the floors are not those of the placements"
     return AuctionColumns(
         held_at_ms=message.held_at_ms,
         snapshot_sequence=message.snapshot_sequence,
@@ -172,6 +174,7 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         page_view=list(message.page_view),
         bidders=list(message.bidders),
         outside_bids=[_plain(OutsideBid, bid) for bid in message.outside_bids],
+        floor_rules=list(message.floor_rules),
         **columns,
     )
 

@@ -23,7 +23,13 @@ ROW = st.one_of(st.integers(0, 300), st.integers(0, 2**32 - 1))
 def batches(draw: st.DrawFn) -> AuctionColumns:
     pages = draw(st.integers(0, 6))
     placements = np.array(draw(st.lists(st.integers(0, 3), min_size=pages, max_size=pages)), np.uint32)
-    sizes = (pages, int(placements.sum()), draw(st.integers(0, 200)), draw(st.integers(0, 5)))
+    sizes = (
+        pages,
+        int(placements.sum()),
+        draw(st.integers(0, 200)),
+        draw(st.integers(0, 5)),
+        draw(st.sampled_from([0, int(placements.sum())])),
+    )
     columns: dict[str, Any] = {
         name: draw(arrays.arrays(type_, size))
         for group, size in zip(COLUMN_GROUPS, sizes, strict=True)
@@ -40,6 +46,7 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         page_view=draw(st.lists(page_view, min_size=pages, max_size=pages)),
         bidders=draw(st.lists(TEXT, max_size=4)),
         outside_bids=draw(st.lists(st.builds(OutsideBid, ROW, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT), max_size=4)),
+        floor_rules=draw(st.lists(TEXT, max_size=3)),
         **columns,
     )
 
@@ -56,6 +63,7 @@ def test_protobuf_reads_what_the_hot_encoder_wrote(batch: AuctionColumns) -> Non
         currency=batch.currency,
         page_view=batch.page_view,
         bidders=batch.bidders,
+        floor_rules=batch.floor_rules,
         outside_bids=[
             events_pb2.OutsideBid(**{name: getattr(bid, name) for name in bid.__struct_fields__})
             for bid in batch.outside_bids
