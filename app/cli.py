@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli_market import floors, forecast, simulate
+from app.cli_options import ConfigFile, DataDir, Json, ModelsDir, Set
+from app.cli_options import settings_of as _settings
 from app.exit_codes import exit_code_of
 from common.errors import FieldError, InvalidInput
 
@@ -35,24 +37,14 @@ auction = typer.Typer(help="Look into single auctions.")
 feed = typer.Typer(help="Look into single feed pages.")
 config = typer.Typer(help="Look at the settings.")
 key = typer.Typer(help="Make and revoke API keys.")
-floors = typer.Typer(help="See and set the least prices of placements.")
-simulate = typer.Typer(help="Try pacing and floors in a market that is made up, or on recorded prices.")
 haat.add_typer(auction, name="auction")
 haat.add_typer(feed, name="feed")
 haat.add_typer(config, name="config")
 haat.add_typer(key, name="key")
 haat.add_typer(floors, name="floors")
 haat.add_typer(simulate, name="simulate")
+haat.command()(forecast)
 
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings; else HAAT_CONFIG, ./haat.toml.")
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Any setting by name; `haat config show` lists them."),
-]
-DataDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of all that survives a restart.")]
-ModelsDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of trained models.")]
 GrpcHost = Annotated[str | None, typer.Option(metavar="HOST", help="Address of the gRPC services.")]
 GrpcPort = Annotated[str | None, typer.Option(metavar="PORT", help="Port of the gRPC services; 0 takes a free one.")]
 HttpHost = Annotated[str | None, typer.Option(metavar="HOST", help="Address of the HTTP pages.")]
@@ -64,8 +56,6 @@ Target = Annotated[str, typer.Option(metavar="HOST:PORT", help="Exchange to call
 Connections = Annotated[int, typer.Option(help="Connections to the exchange.")]
 Concurrency = Annotated[int, typer.Option(help="Page views under way at once in the closed loop.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same page views and clicks.")]
-Report = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the report and its chart there too.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @haat.command()
@@ -327,59 +317,6 @@ def call(
     print_json(make_call(target or f"{settings.grpc_host}:{settings.grpc_port}", settings.api_key, method, request))
 
 
-@floors.command("list")
-def floors_list(
-    config_file: ConfigFile = None, data_dir: DataDir = None, set_: Set = None, as_json: Json = False
-) -> None:
-    """List the rules that hold."""
-    from app.floor_commands import list_floors
-
-    list_floors(_settings(config_file, set_, data_dir=data_dir), as_json=as_json)
-
-
-@floors.command("set")
-def floors_set(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help='JSON: {"currency": "EUR", "rules": [ … ]}.')],
-    config_file: ConfigFile = None,
-    data_dir: DataDir = None,
-    set_: Set = None,
-    as_json: Json = False,
-) -> None:
-    """Put the rules of a file in use in place of all others; a running server takes them over within seconds."""
-    from app.floor_commands import set_floors
-
-    set_floors(_settings(config_file, set_, data_dir=data_dir), file, as_json=as_json)
-
-
-@simulate.command("pacing")
-def simulate_pacing_(
-    seed: Annotated[int, typer.Option(help="The same seed makes the same market, auction by auction.")] = 1,
-    days: Annotated[int, typer.Option(help="Days of the market, 1 to 28.")] = 3,
-    report: Report = None,
-    as_json: Json = False,
-) -> None:
-    """Spend the budgets of competing campaigns through spikes and droughts, beside two plainer pacers."""
-    from app.simulate_commands import simulate_pacing
-
-    simulate_pacing(seed=seed, days=days, report=report, as_json=as_json)
-
-
-@simulate.command("floors")
-def simulate_floors_(
-    seed: Annotated[int, typer.Option(help="The same seed makes the same bids.")] = 1,
-    auctions: Annotated[int, typer.Option(help="Auctions of each made-up landscape.")] = 60_000,
-    prices: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="CSV log of won auctions with their prices, as iPinYou's.")
-    ] = None,
-    report: Report = None,
-    as_json: Json = False,
-) -> None:
-    """Learn floors on earlier auctions and judge them on later ones."""
-    from app.simulate_commands import simulate_floors
-
-    simulate_floors(seed=seed, auctions=auctions, prices=prices, report=report, as_json=as_json)
-
-
 @auction.command("explain")
 def auction_explain(
     auction_id: Annotated[str, typer.Argument(metavar="ID", help="auction_id of an answer.")],
@@ -421,17 +358,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Without a command the help is the answer, and not an error.
         given = ["--help"]
     return int(exit_code_of(lambda: haat(given, standalone_mode=False, prog_name="haat")))
-
-
-def _settings(config_file: Path | None, assignments: Sequence[str] | None, **flags: object) -> Settings:
-    from app.settings import load
-
-    for assignment in assignments or ():
-        name, has_value, value = assignment.partition("=")
-        if not has_value or not name.strip():
-            raise InvalidInput([FieldError("--set", assignment[:100], "write --set name=value, such as tmax_ms=80")])
-        flags[name.strip().replace("-", "_")] = value
-    return load(flags, config=config_file)
 
 
 def _log_to_stderr(settings: Settings) -> None:

@@ -36,10 +36,12 @@ from bidders.remote import RemoteBidder
 from bidders.roster import ROSTER
 from common.clock import Clock, SystemClock
 from exchange.auction import Auction
+from exchange.auction_wire import PageViewReader
 from exchange.budgets import BudgetBook
 from exchange.campaigns import Campaigns
 from exchange.campaigns_server import CampaignServer
 from exchange.floors import Floors
+from exchange.forecasts import Forecasts
 from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
@@ -241,6 +243,13 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
 
     campaigns = Campaigns(store=SqlCampaignStore(engine), clock=clock, currency=settings.currency, spent=ledger)
     statistics = Statistics(SqlStatisticsStore(engine))
+    forecasts = Forecasts(
+        campaigns=campaigns,
+        log=log,
+        clock=clock,
+        ranker=ranker,
+        read=PageViewReader(currency=settings.currency, tmax_ms=settings.tmax_ms).from_bytes,
+    )
     catalogue.on_change(partial(_products_changed, follower))
 
     products = CatalogueProducts(catalogue)
@@ -276,7 +285,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         keys=keys,
         campaigns=campaigns,
         campaign_server=CampaignServer(
-            campaigns=campaigns, statistics=statistics, keys=keys, on_change=follower.changed
+            campaigns=campaigns, statistics=statistics, forecasts=forecasts, keys=keys, on_change=follower.changed
         ),
         statistics=statistics,
         ledger=ledger,

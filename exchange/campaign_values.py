@@ -56,6 +56,21 @@ class Targeting(msgspec.Struct, frozen=True):
     languages: tuple[str, ...] = ()
 
 
+def dimensions_of(targeting: Targeting) -> dict[str, tuple[str, ...]]:
+    """Targeting by the dimensions of exchange.ports.LineItemRecord, empty ones left out."""
+    dimensions = {
+        "country": targeting.countries,
+        "device": tuple(str(device) for device in targeting.devices),
+        "category": targeting.categories,
+        "keyword": targeting.keywords,
+        "segment": targeting.segments,
+        "seen_product": targeting.seen_products,
+        "placement": targeting.placement_ids,
+        "language": targeting.languages,
+    }
+    return {dimension: values for dimension, values in dimensions.items() if values}
+
+
 class FrequencyCap(msgspec.Struct, frozen=True):
     """At most so many impressions per visitor within the window; 0 is no cap."""
 

@@ -110,6 +110,21 @@ class Campaigns:
 
         return self._once(write, "CreateLineItem", draft, LineItem, errors, work)
 
+    def draft_line_item(self, tenant_id: str, draft: LineItem) -> tuple[LineItem, Campaign, Advertiser, list[Creative]]:
+        """A draft checked as `create_line_item` checks it, with what it belongs to; nothing is saved."""
+        errors: list[FieldError] = []
+        checked = checks.checked_line_item(draft, errors)
+        if errors:
+            raise InvalidInput(errors)
+        with self._store.reading() as unit:
+            campaign = _campaign(unit, tenant_id, checked.campaign_id)
+            advertiser = _advertiser(unit, tenant_id, campaign.advertiser_id)
+            found = unit.creatives_by_id(tenant_id, checked.creative_ids)
+        for creative_id in checked.creative_ids:
+            if creative_id not in found or found[creative_id].advertiser_id != advertiser.advertiser_id:
+                raise NotFound(f"the campaign's advertiser has no creative {creative_id[:40]!r}")
+        return checked, campaign, advertiser, [found[creative_id] for creative_id in checked.creative_ids]
+
     def import_line_items(self, caller: Caller, tenant_id: str, drafts: Sequence[LineItem]) -> list[LineItem]:
         """Many line items in one transaction, all or none; not idempotent, so for imports and benchmarks."""
         errors: list[FieldError] = []

@@ -37,7 +37,7 @@ def test_commands_that_print_results_can_print_json() -> None:
     }
 
     # `call` prints nothing but JSON, and `key revoke` has nothing to tell.
-    assert without == {"", "serve", "auction", "feed", "config", "key", "key revoke", "call"}
+    assert without == {"", "serve", "auction", "feed", "config", "key", "key revoke", "call", "floors", "simulate"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["version"]])

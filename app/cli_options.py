@@ -1,0 +1,37 @@
+"""Which options do commands share, and how do they become settings?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from common.errors import FieldError, InvalidInput
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings; else HAAT_CONFIG, ./haat.toml.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Any setting by name; `haat config show` lists them."),
+]
+DataDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of all that survives a restart.")]
+ModelsDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of trained models.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def settings_of(config_file: Path | None, assignments: Sequence[str] | None, **flags: object) -> Settings:
+    """The settings of flags, environment, file and defaults; `assignments` are those of --set."""
+    from app.settings import load
+
+    for assignment in assignments or ():
+        name, has_value, value = assignment.partition("=")
+        if not has_value or not name.strip():
+            raise InvalidInput([FieldError("--set", assignment[:100], "write --set name=value, such as tmax_ms=80")])
+        flags[name.strip().replace("-", "_")] = value
+    return load(flags, config=config_file)
