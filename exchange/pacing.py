@@ -4,8 +4,8 @@ Every few seconds: what was committed since the last step is compared with the p
 forward gives the share of auctions at which the planned rate is expected; a PI term on what the account lags behind
 corrects it. The lag leaks, is bounded by a minute of the plan, and stands still while there is no supply or nothing to
 gain, so it cannot wind up. Whoever is ahead of the curve by more than a band pauses until the curve has caught up: for
-budgets of a few impressions that alone paces (hysteresis, arXiv:2509.25429). Throttling on a forecast share follows
-Agarwal et al., "Budget pacing for targeted online advertisements at LinkedIn" (KDD 2014).
+budgets of a few impressions that alone paces (hysteresis, as in arXiv:2509.25429). Throttling on a forecast share is
+that of Agarwal et al., "Budget pacing for targeted online advertisements at LinkedIn" (KDD 2014).
 
 The hard cap is not here: leases never hand out more than the budget.
 """
@@ -34,10 +34,16 @@ RECOVERY_S: Final = 60.0
 # Supply is what was met over the last minute or so, the worth of an auction that of a quarter of an hour.
 SUPPLY_S: Final = 60.0
 WORTH_S: Final = 900.0
-# Ahead of the curve by this part of the day's budget, and by one impression at least: pause.
-BAND: Final = 0.02
+# Ahead of the curve by one impression: pause. What a budget holds beyond TINY impressions adds this part of it, since
+# the curve may be wrong where the PI term knows better.
+TINY: Final = 100.0
+BAND: Final = 0.25
 # A share does not grow by more than this in one step; it may fall at once.
 GROWTH: Final = 1.5
+SPIKE: Final = 2.0
+OUTAGE: Final = 0.1
+# So many auctions expected, and none met: not chance (e^-10).
+SURE: Final = 10.0
 LEAST_SHARE: Final = 1.0 / (1 << 20)
 # Plans made anew in one step, at most; the others wait for the next one.
 _PLANS_PER_STEP: Final = 200
@@ -75,6 +81,7 @@ class PacingController:
         self._plan_until_ms = np.zeros(0, np.int64)
         self._daily = np.zeros(0)
         self._total = np.zeros(0)
+        self._ends = np.zeros(0, bool)
 
     def follow(self, accounts: Sequence[PacedAccount], unit_micros: Sequence[int], now_ms: int) -> None:
         """From now on these are paced; those known before keep what was learned of them.
@@ -102,6 +109,7 @@ class PacingController:
         self._unit = np.maximum(np.array(unit_micros, np.float64).reshape(count), 1.0)
         self._daily = np.array([entry.daily_micros for entry in accounts], np.float64).reshape(count)
         self._total = np.array([entry.total_micros for entry in accounts], np.float64).reshape(count)
+        self._ends = np.array([entry.ends_at_ms > 0 for entry in accounts], bool).reshape(count)
         spent = np.array([entry.spent_total_micros for entry in accounts], np.float64).reshape(count)
         today = np.array([entry.spent_today_micros for entry in accounts], np.float64).reshape(count)
         self.spent_total_micros = np.maximum(self.spent_total_micros, spent)
@@ -137,15 +145,23 @@ class PacingController:
     def _learn(
         self, seconds: float, spent: NDArray[np.float64], met: NDArray[np.int64], passed: NDArray[np.int64]
     ) -> None:
-        supplied = met > 0
         # Without supply nothing is learned and nothing forgotten.
         keep = np.where(passed > 0, np.exp(-seconds / WORTH_S), 1.0)[:, None]
         self._worth = self._worth * keep + np.stack([spent, passed.astype(np.float64)], axis=1)
         keep = np.exp(-seconds / SUPPLY_S)
         self._supply = self._supply * keep + np.stack([met.astype(np.float64), np.full(len(met), seconds)], axis=1)
-        runs = self._plan[:, 0] > 0
-        (rows,) = np.nonzero(runs)
-        self.curves.add(rows, self._plan_hour[rows], np.where(supplied, met, 0)[rows].astype(np.float64), seconds)
+        (rows,) = np.nonzero(self._plan[:, 0] > 0)
+        # A spike is no habit: it does not make its hour more than SPIKE times what is usual then. Nor is an outage:
+        # where traffic was sure to come and none came, the hour counts as watched for a part of the time.
+        usual = self.curves.mean_of(rows) * self._plan[rows, 0] * seconds
+        met_now = met[rows].astype(np.float64)
+        self.curves.add(
+            rows,
+            self._plan_hour[rows],
+            np.where(usual > 0, np.minimum(met_now, SPIKE * usual + 1.0), met_now),
+            np.where((met_now == 0) & (usual > SURE), OUTAGE * seconds, seconds),
+            seconds,
+        )
 
     def _pass_time(self, now_ms: int, seconds: float) -> None:
         self._plan[:, 1] = np.maximum(self._plan[:, 1] - self._plan[:, 0] * seconds, 0.0)
@@ -170,9 +186,8 @@ class PacingController:
         rest_of_day = np.where(self._daily > 0, self._daily - self.spent_today_micros, float(_EVER))
         ahead_of_us = np.maximum(left + later, 1e-9)
         # An account with an end has its total spread over its dates; without one there is nothing to spread over.
-        ends = np.array([entry.ends_at_ms > 0 for entry in self.accounts])
         rest_of_total = np.where(self._total > 0, self._total - self.spent_total_micros, float(_EVER))
-        share_of_total = np.where(ends, rest_of_total * left / ahead_of_us, rest_of_total)
+        share_of_total = np.where(self._ends, rest_of_total * left / ahead_of_us, rest_of_total)
         rest = np.maximum(np.minimum(rest_of_day, share_of_total), 0.0)
         self.day_budget_micros = self.spent_today_micros + rest
         gone = np.where(whole > 0, 1.0 - left / np.maximum(whole, 1e-9), 1.0)
@@ -190,7 +205,7 @@ class PacingController:
         lag = np.where(still, self._lag, lag)
         bound = rate * LAG_S + self._unit
         self._lag = np.clip(lag, -bound, bound)
-        band = np.maximum(self._unit, BAND * self.day_budget_micros)
+        band = self._unit + BAND * np.maximum(self.day_budget_micros - TINY * self._unit, 0.0)
         ahead = self.spent_today_micros - self.planned_micros
         self._paused = np.where(self._paused, ahead > 0, ahead >= band)
 
@@ -199,7 +214,7 @@ class PacingController:
         worth = self._worth[:, 0] / np.maximum(self._worth[:, 1], 1e-9)
         supply = self._supply[:, 0] / np.maximum(self._supply[:, 1], 1e-9)
         full = worth * supply
-        known = (self._worth[:, 1] > 0) & (full > 0)
+        known = (self._worth[:, 1] > 0) & (full > 1e-9)
         share = np.where(known, wanted / np.where(known, full, 1.0), 1.0)
         share = np.clip(np.minimum(share, self.share * GROWTH + 1e-4), LEAST_SHARE, 1.0)
         closed = self._paused | (rate <= 0)

@@ -1,7 +1,7 @@
 """When does the traffic of a campaign come? Rates by hour of the week, learned as it comes, flat until it is known.
 
-An hour of the week is shrunk towards the same hour of any day, and that towards the account's mean, each by what one
-hour of watching is worth: an hour that was never watched counts as an ordinary one.
+An hour of the week is shrunk towards the same hour of any day, and that towards the account's mean, each by what a
+quarter of an hour of watching is worth: an hour that was never watched counts as an ordinary one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 HOURS_OF_WEEK = 168
 QUARTER_MS = 900_000
 # What the prior weighs, in seconds of watching.
-_PRIOR_S = 3_600.0
+_PRIOR_S = 900.0
 # What the record of the days before the start weighs.
-_RECORD_S = 6 * 3_600.0
+_RECORD_S = 3_600.0
 # Nothing at all is never expected: a plan must have some time left to spend in.
 _LEAST = 0.001
 # What was watched counts half after four weeks.
@@ -54,16 +54,31 @@ class TrafficCurves:
         self.shape[row] = (met + _PRIOR_S * mean) / (seconds + _PRIOR_S) / mean
         self.belief_s[row] = _RECORD_S
 
-    def add(self, rows: NDArray[np.int64], hours: NDArray[np.int64], met: NDArray[np.float64], seconds: float) -> None:
-        """So many auctions were met by these rows (each once) within `seconds` of their hour of the week."""
+    def add(
+        self,
+        rows: NDArray[np.int64],
+        hours: NDArray[np.int64],
+        met: NDArray[np.float64],
+        watched_s: NDArray[np.float64],
+        passed_s: float,
+    ) -> None:
+        """So many auctions were met by these rows (each once) within what counts as `watched_s` of their hour of the
+        week; `passed_s` have passed.
+        """
         self.met[rows, hours] += met
-        self.seconds[rows, hours] += seconds
-        self._since_decay_s += seconds
+        self.seconds[rows, hours] += watched_s
+        self._since_decay_s += passed_s
         if self._since_decay_s >= _DECAY_EVERY_S:
             kept = 0.5 ** (self._since_decay_s / _HALF_LIFE_S)
             self.met *= kept
             self.seconds *= kept
             self._since_decay_s = 0.0
+
+    def mean_of(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Auctions a second of these rows over the whole week, 0 before an hour was watched."""
+        expected = np.einsum("rh,rh->r", self.seconds[rows], self.shape[rows])
+        known = expected >= _DECAY_EVERY_S
+        return np.asarray(np.where(known, self.met[rows].sum(axis=1) / np.where(known, expected, 1.0), 0.0))
 
     def rates(self, row: int) -> NDArray[np.float64]:
         """Relative traffic of each hour of the week, (168,), above zero and with a mean near 1."""

@@ -12,7 +12,7 @@ from simulation.traffic import Rhythm, Shock
 _DAY_S = 86_400
 _STEPS_A_DAY = _DAY_S // STEP_S
 _STEPS_A_MINUTE = 60 // STEP_S
-# Minutes of campaigns that would sell fewer than this in one are not called dark.
+# Minutes in which a perfect pacer would sell fewer than this are not called dark: none may be sold by chance.
 _LIVELY = 3.0
 _GONE = 0.995
 
@@ -61,9 +61,10 @@ def judge(name: str, run: Run, first_day: int, end_day: int) -> Verdict:
             tiny = campaign.daily_micros < 200 * campaign.bid_micros / 1000
             error = float(np.abs(spent - target(market, campaign, day)).mean())
             (small if tiny else errors).append(error)
-            usual_sales = campaign.daily_micros / (campaign.bid_micros / 1000) / 1440
-            if usual_sales >= _LIVELY:
-                dark.append(int(((met > 2 * _LIVELY) & (sold == 0)).sum()))
+            by_minute = np.diff(target(market, campaign, day)[_STEPS_A_MINUTE - 1 :: _STEPS_A_MINUTE], prepend=0.0)
+            lively = by_minute * campaign.daily_micros / (campaign.bid_micros / 1000) >= _LIVELY
+            if lively.any():
+                dark.append(int((lively & (met > 2 * _LIVELY) & (sold == 0)).sum()))
             gone = np.nonzero(spent >= _GONE)[0]
             early.append((_STEPS_A_DAY - int(gone[0]) - 1) * STEP_S / 3600 if len(gone) else 0.0)
             delivered.append(float(spent[-1]))

@@ -61,7 +61,7 @@ def text(report: PacingReport) -> str:
         "traffic, in "
         "% of the day's budget (budgets of fewer than 200 impressions apart: *tiny*). *Dark minutes*: a day's "
         "minutes in "
-        "which traffic came and nothing was sold, of campaigns that would usually sell three a minute and more. "
+        "which traffic came and nothing was sold, and a perfect pacer would have sold three. "
         "*Early*: "
         "hours before midnight when 99.5 % was gone.",
     ]
