@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from common.clock import Clock
 from exchange.inventory import Snapshot
 from exchange.pacing import PacingController
-from exchange.pacing_draw import ALWAYS, Paces
+from exchange.pacing_draw import ALWAYS, NOBODY, Paces
 from exchange.pacing_history import PacingHistory
 from exchange.pacing_ports import PacedAccount, PacedAccounts
 from exchange.spend_watch import SpendWatch
 
 _LOW = (1 << 64) - 1
+# Nobody is paced, and what was spent is not known.
+_UNKNOWN = NOBODY._replace(spend_unknown=1)
 
 
 class Money(Protocol):
@@ -79,6 +81,8 @@ class Pacer:
 
     def paces(self, auction_numbers: Sequence[int]) -> Paces:
         """What the walk needs for a batch of auctions with these ids."""
+        if not len(self._rows):
+            return _UNKNOWN if self._spend_unknown else NOBODY
         draw = np.array([number & _LOW for number in auction_numbers], np.uint64)
         return Paces(
             self._threshold, self._ceiling, self._book.leased, self._met, self._passed, draw, self._spend_unknown

@@ -57,13 +57,10 @@ def text(report: PacingReport) -> str:
         "told of. 15 % of what is sold is never seen; its money comes back after two minutes. The pacer decides every "
         f"{report.step_s} s.",
         "",
-        "*Error*: mean distance between what was spent and the curve of a perfect pacer, who knows the usual "
-        "traffic, in "
-        "% of the day's budget (budgets of fewer than 200 impressions apart: *tiny*). *Dark minutes*: a day's "
-        "minutes in "
-        "which traffic came and nothing was sold, and a perfect pacer would have sold three. "
-        "*Early*: "
-        "hours before midnight when 99.5 % was gone.",
+        "*Error*: mean distance between what was spent and the curve of a perfect pacer, who knows the usual traffic, "
+        "in % of the day's budget (budgets of fewer than 200 impressions apart: *tiny*); *worst* is that of one campaign "
+        "on one day. *Dark minutes*: a day's minutes in which traffic came, a perfect pacer would have sold three "
+        "impressions and more, and none was sold. *Early*: hours before midnight when 99.5 % was gone.",
     ]
     for heading, verdicts in (
         ("The first day: nothing is known of the traffic", report.first_day),
