@@ -58,9 +58,9 @@ def text(report: PacingReport) -> str:
         f"{report.step_s} s.",
         "",
         "*Error*: mean distance between what was spent and the curve of a perfect pacer, who knows the usual "
-        "traffic, in % of the day's budget (budgets of fewer than 200 impressions apart: *tiny*); *worst* is that "
-        "of one campaign on one day. *Dark minutes*: a day's minutes in which traffic came, a perfect pacer would have sold three "
-        "impressions and more, and none was sold. *Early*: hours before midnight when 99.5 % was gone.",
+        "traffic, in % of the day's budget (budgets of fewer than 200 impressions apart: *tiny*); *worst* is that of "
+        "one campaign on one day. *Dark minutes*: a day's minutes in which traffic came, a perfect pacer would have "
+        "sold three impressions and more, and none was sold. *Early*: hours before midnight when 99.5 % was gone.",
     ]
     for heading, verdicts in (
         ("The first day: nothing is known of the traffic", report.first_day),
