@@ -6,12 +6,19 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
-from app.wiring import Haat
+from app.floor_files import RULES_FILE, load_rules
+from app.wiring import Haat, learned_floors_of
 from common.errors import HaatError
+from exchange.log_samples import batches, sample_of
+from exchange.pacing_history import PacingHistory
 from streams.topics import AUCTIONS, NOTICES, TOPICS
 
 _DAY_MS = 86_400_000
+# What pacing learns of the time before its start.
+_REMEMBERED_DAYS = 14
+_REMEMBERED_BATCHES = 2_000
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +29,7 @@ class Background:
     def __init__(self, haat: Haat) -> None:
         self._haat = haat
         self._tasks: list[asyncio.Task[None]] = []
+        self._floors_seen: tuple[int, ...] = ()
 
     def start(self) -> None:
         """Begin all jobs."""
@@ -29,15 +37,18 @@ class Background:
         in_thread = asyncio.to_thread
         jobs: tuple[tuple[str, float, Callable[[], Awaitable[object]]], ...] = (
             ("releasing holds whose time is over", 0.1, self._expire),
-            ("leasing budget", 0.25, haat.book.top_up),
             ("leaving out what is exhausted", 0.25, self._leave_out_exhausted),
             ("counting for reports", 0.5, lambda: in_thread(haat.measuring.reports.count_once, haat.log)),
             ("telling bidders of wins and billing", 0.2, self._tell_bidders),
-            ("counting spend into the ledger", 0.5, lambda: in_thread(haat.projector.catch_up)),
-            ("counting statistics", 0.5, lambda: in_thread(haat.statistics.count_once, haat.log)),
             ("seeing if the exchange is paused", 0.25, lambda: in_thread(haat.money.pause.refresh)),
             ("telling of budgets that run out", 1.0, lambda: in_thread(haat.money.alerts.evaluate)),
             ("counting what placements were offered", 1.0, lambda: in_thread(haat.money.revenue.count_once, haat.log)),
+            ("leasing budget", 0.25, self._lease),
+            ("counting spend into the ledger", 0.5, self._count_spend),
+            ("setting the pace of budgets", haat.settings.pacing_interval_s, self._pace),
+            ("looking for budgets to pace", 15.0, self._look_for_budgets),
+            ("counting statistics", 0.5, lambda: in_thread(haat.statistics.count_once, haat.log)),
+            ("looking for new floors", 1.0, self._look_for_floors),
             ("telling the log of changes", 0.1, lambda: in_thread(haat.relay.relay_once)),
             ("bringing the log to disk", 0.5, lambda: in_thread(haat.log.sync)),
             ("bringing profiles to disk", 1.0, lambda: in_thread(haat.profile_store.sync)),
@@ -48,6 +59,7 @@ class Background:
         )
         self._tasks = [asyncio.create_task(_again(name, every_s, job)) for name, every_s, job in jobs]
         self._tasks.append(asyncio.create_task(haat.follower.follow()))
+        self._tasks.append(asyncio.create_task(self._remember_traffic()))
 
     async def stop(self) -> None:
         """End all jobs; one that is in a thread is waited for."""
@@ -61,6 +73,51 @@ class Background:
         haat = self._haat
         await asyncio.to_thread(haat.measuring.outgoing.catch_up, haat.clock.now_ms())
         await haat.measuring.delivery.round()
+
+    async def _lease(self) -> None:
+        """Nothing more is leased by figures that are too old; what is leased may be spent."""
+        if not self._haat.spend_watch.stale:
+            await self._haat.book.top_up()
+
+    async def _count_spend(self) -> None:
+        await asyncio.to_thread(self._haat.projector.catch_up)
+        self._haat.spend_watch.counted()
+
+    async def _pace(self) -> None:
+        self._haat.pacer.step()
+
+    async def _remember_traffic(self) -> None:
+        """Once: when traffic came in the days before this process began. Without it every hour counts the same."""
+        haat = self._haat
+        if not haat.pacer.paced:
+            return
+        items = haat.follower.snapshot.items
+        history = PacingHistory({item.number: item.campaign_number for item in items})
+        now_ms = haat.clock.now_ms()
+        try:
+            sample = sample_of(haat.log, now_ms - _REMEMBERED_DAYS * _DAY_MS, now_ms, _REMEMBERED_BATCHES)
+            await asyncio.to_thread(lambda: history.count(batches(haat.log, sample)))
+            haat.pacer.remember(history)
+        except HaatError as error:
+            _log.warning("the traffic of the last days cannot be read, so all hours count the same: %s", error)
+
+    async def _look_for_budgets(self) -> None:
+        """Days begin, spend is counted by others, dates pass: what the ledger says is taken over."""
+        await self._haat.pacer.refresh()
+
+    async def _look_for_floors(self) -> None:
+        """Rules that were set, and floors that were learned, while this process runs."""
+        haat = self._haat
+        paths = (haat.settings.data_dir / RULES_FILE, haat.settings.models_dir / "floors" / "manifest.json")
+        seen = await asyncio.to_thread(lambda: tuple(_changed_ns(path) for path in paths))
+        if seen == self._floors_seen:
+            return
+        first, self._floors_seen = not self._floors_seen, seen
+        if first:
+            return
+        rules = await asyncio.to_thread(load_rules, haat.settings.data_dir, haat.settings.currency)
+        haat.floors.use(rules, await asyncio.to_thread(learned_floors_of, haat.settings))
+        _log.info("floors of version %s: %d rules", rules.version, len(rules.rules))
 
     async def _expire(self) -> None:
         self._haat.notices.expire()
@@ -92,6 +149,10 @@ class Background:
             before_ms = haat.clock.now_ms() - topic.retention_days * _DAY_MS
             offset = haat.log.first_offset_at(topic.name, before_ms)
             haat.log.drop_before(topic.name, min(offset, counted.get(topic.name, offset)))
+
+
+def _changed_ns(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 async def _again(name: str, every_s: float, job: Callable[[], Awaitable[object]]) -> None:

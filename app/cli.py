@@ -14,8 +14,9 @@ import typer
 
 from app import report_cli
 from app.cli_campaigns import campaigns
+from app.cli_market import floors, forecast, simulate
 from app.cli_money import balance, invoice, run_exchange
-from app.cli_options import ConfigFile, DataDir, Json, Set, Target, settings_of
+from app.cli_options import ConfigFile, DataDir, Json, ModelsDir, Set, Target, settings_of
 from app.consent_commands import consent
 from app.exit_codes import exit_code_of
 from common.errors import FieldError, InvalidInput
@@ -51,7 +52,10 @@ haat.add_typer(balance, name="balance")
 haat.add_typer(invoice, name="invoice")
 haat.add_typer(run_exchange)
 
-ModelsDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of trained models.")]
+haat.add_typer(floors, name="floors")
+haat.add_typer(simulate, name="simulate")
+haat.command()(forecast)
+
 GrpcHost = Annotated[str | None, typer.Option(metavar="HOST", help="Address of the gRPC services.")]
 GrpcPort = Annotated[str | None, typer.Option(metavar="PORT", help="Port of the gRPC services; 0 takes a free one.")]
 HttpHost = Annotated[str | None, typer.Option(metavar="HOST", help="Address of the HTTP pages.")]
@@ -136,14 +140,25 @@ def demo(
 
 @haat.command()
 def train(
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="click (the model) or floors.")] = "click",
+    days: Annotated[int, typer.Option(help="Floors are learned from the event log of so many days.")] = 14,
     config_file: ConfigFile = None,
     data_dir: DataDir = None,
     models_dir: ModelsDir = None,
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Train the click model from the logged page views, which are fetched when they are not there yet."""
+    """Train the click model from logged page views, fetched when they are missing; or floors from the event log."""
     settings = settings_of(config_file, set_, data_dir=data_dir, models_dir=models_dir)
+    if what not in ("click", "floors"):
+        raise InvalidInput([FieldError("WHAT", what[:40], "give click or floors")])
+    if what == "floors":
+        if not 1 <= days <= 90:
+            raise InvalidInput([FieldError("--days", str(days), "give 1 to 90")])
+        from app.floor_commands import train_floors
+
+        train_floors(settings, days=days, as_json=as_json)
+        return
     from app.train_commands import run_train
 
     run_train(settings, as_json=as_json)

@@ -21,6 +21,7 @@ Set = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Any setting by name; `haat config show` lists them."),
 ]
 DataDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of all that survives a restart.")]
+ModelsDir = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of trained models.")]
 Target = Annotated[str, typer.Option(metavar="HOST:PORT", help="Exchange to call; else that of the settings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Tenant = Annotated[str, typer.Option(metavar="ID", help="Tenant to act for, for operators; else the key's own.")]

@@ -157,6 +157,8 @@ def _campaigns(
                 currency=CURRENCY,
                 time_zone=zone,
                 budget=campaigns.Budget(total_micros=total, daily_micros=total // 2),
+                # A week goes by in half a minute of the exchange's own day, so nothing can be spread over days here.
+                pacing=campaigns.PACING_ASAP,
             )
         )
         chosen = [product for product in own if chance.random() < share] or [own[0]]

@@ -121,10 +121,13 @@ def _placement(
     best_first = rows[np.argsort(-columns.bid_ecpm_micros[rows], kind="stable")]
     winner = int(columns.winner_row_plus_one[place]) - 1
     bids = [_bid(columns, int(row), known) for row in best_first]
-    # As it was held to: converted, and what a record of before this was kept has from the page view.
-    floor_micros = int(columns.floor_micros[place]) if columns.floor_micros.size else asked.floor_micros
-    floor = exactly(floor_micros, columns.currency)
-    story: dict[str, Any] = {"placement_id": asked.placement_id, "floor_per_mille": floor}
+    floor_micros, set_by = _floor(columns, place, asked.floor_micros)
+    story: dict[str, Any] = {
+        "placement_id": asked.placement_id,
+        "floor_per_mille": exactly(floor_micros, columns.currency),
+    }
+    if set_by:
+        story["floor_set_by"] = set_by
     if columns.private_auction.size and columns.private_auction[place]:
         story["private_auction"] = "sold under deals alone"
     if winner < 0:
@@ -137,6 +140,13 @@ def _placement(
         story["reserved"] = exactly(int(columns.bid_reserved_micros[winner]), own)
     story["bids"] = bids
     return story
+
+
+def _floor(columns: AuctionColumns, place: int, asked_micros: int) -> tuple[int, str]:
+    """The floor as it was held to, and the rule that set it; the page view's own where there was none."""
+    floor_micros = int(columns.floor_micros[place]) if columns.floor_micros.size else asked_micros
+    rule = int(columns.floor_rule[place]) if columns.floor_rule.size else 0
+    return floor_micros, columns.floor_rules[rule - 1] if 0 < rule <= len(columns.floor_rules) else ""
 
 
 def _bid(columns: AuctionColumns, row: int, known: dict[int, dict[str, str]]) -> dict[str, Any]:

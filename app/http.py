@@ -52,6 +52,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_sequence: int = 0
     snapshot_age_s: float = 0.0
     line_items: int = 0
+    # How fresh the figures of what was spent are, and what is paced by them.
+    spend: str = ""
     backends: Mapping[str, str] = {}
     not_ready: tuple[str, ...] = ()
 

@@ -43,6 +43,10 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     open_holds: int = 0
     available_micros: int = 0
     profiles: int = 0
+    spend_age_s: float = 0.0
+    spend_unknown: bool = False
+    paced_accounts: int = 0
+    paced_closed: int = 0
     unreadable_notices: int = 0
     feed_pages: int = 0
     heard: Mapping[str, int] = {}
@@ -68,6 +72,10 @@ _GAUGES = {
         "Part of the leases that is neither held nor spent, in micros",
     ),
     "unreadable_notices": ("haat_unreadable_notices", "Records of money that could not be read: alarm on any"),
+    "spend_age_s": ("haat_spend_age_seconds", "Time since all notices were counted into the ledger"),
+    "spend_unknown": ("haat_spend_unknown", "1 while nothing is leased, since the figures of spend are too old"),
+    "paced_accounts": ("haat_paced_accounts", "Budgets that are spent evenly"),
+    "paced_closed": ("haat_paced_accounts_waiting", "Those of them that wait for their curve or their hours"),
     "profiles": ("haat_profiles", "Visitor profiles that are stored"),
 }
 

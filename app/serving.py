@@ -123,7 +123,9 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
 async def _prepare(haat: Haat) -> None:
     """Inventory, money and kernels, before the first call is taken."""
     snapshot = haat.follower.load()
+    await haat.pacer.refresh()
     await haat.book.top_up()
+    haat.spend_watch.counted()
     if haat.recovered.open_ads:
         _log.info("%d sold ads of the last run are still open", haat.recovered.open_ads)
     if haat.recovered.missing or haat.recovered.unreadable:

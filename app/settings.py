@@ -128,6 +128,19 @@ class Settings:
     invoice_font: Annotated[
         Path | None, Is(values.optional_file, "TrueType file for invoices; empty: Helvetica, Latin letters alone")
     ] = None
+    pacing_interval_s: Annotated[
+        int, Is(values.whole(1, 60), "how often the pace of each budget is set anew, in seconds")
+    ] = 2
+    spend_stale_s: Annotated[
+        int,
+        Is(values.seconds(1, 3600), "without fresh figures of what was spent for this long, nothing more is leased"),
+    ] = 30
+    learned_floors: Annotated[
+        str, Is(values.choice("off", "on"), "serve the floors of models/floors, where their lift is above zero")
+    ] = "off"
+    floor_holdout: Annotated[
+        float, Is(values.share(0.01, 0.9), "share of sessions for which learned floors do not hold, to measure them by")
+    ] = 0.1
     log_map_gib: Annotated[int, Is(values.whole(1, 16_384), "most that the event log may grow to, in GiB")] = 64
     drain_s: Annotated[int, Is(values.seconds(0, 300), "how long calls under way may take after SIGTERM")] = 10
     tcf_vendor_id: Annotated[

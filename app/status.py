@@ -55,6 +55,7 @@ class HaatStatus:
             line_items=len(haat.follower.snapshot.items),
             backends={"event log": "LMDB", "profiles": "LMDB", "accounts, campaigns, posts, money": "SQLite"},
             not_ready=self._not_ready,
+            spend=_spend(haat),
         )
 
     def _currency_rates(self) -> dict[str, str]:
@@ -82,6 +83,10 @@ class HaatStatus:
             open_holds=len(haat.holds),
             available_micros=int(np.sum(haat.book.available)),
             profiles=haat.profile_store.count(),
+            spend_age_s=haat.spend_watch.age_s,
+            spend_unknown=haat.spend_watch.stale,
+            paced_accounts=haat.pacer.paced,
+            paced_closed=haat.pacer.closed,
             unreadable_notices=haat.projector.unreadable,
             feed_pages=haat.feed_server.pages_served,
             notices=dict(haat.counted_notices.by_verdict),
@@ -90,3 +95,11 @@ class HaatStatus:
             events=haat.publisher.published,
             events_dropped=haat.publisher.dropped,
         )
+
+
+def _spend(haat: Haat) -> str:
+    watch = haat.spend_watch
+    if watch.stale:
+        return f"not counted for {watch.age_s:.0f} s: what is leased is spent, and nothing more"
+    paced = f"{haat.pacer.paced} budgets are spent evenly, {haat.pacer.closed} of them wait"
+    return f"counted {watch.age_s:.1f} s ago; {paced}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from app import vast_pages
 from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tell_outbox
 from app.consent import FollowedPolicy
 from app.currency_files import reader_of
+from app.floor_files import load_learned, load_rules
 from app.measuring import Measuring, wire_measuring
 from app.metrics import AuctionMetrics
 from app.settings import Settings
@@ -31,6 +33,7 @@ from backends.event_log_lmdb import LmdbEventLog
 from backends.exchange_switch_sql import SqlExchangeSwitch
 from backends.line_items_sql import SqlLineItemSource
 from backends.outbox_sql import OutboxRelay
+from backends.paced_accounts_sql import SqlPacedAccounts
 from backends.posts_sql import SqlPostStore
 from backends.profiles_lmdb import LmdbProfileStore
 from backends.sold_facts_sql import SqlSoldFacts
@@ -40,6 +43,7 @@ from bidders.remote import RemoteBidder
 from bidders.roster import ROSTER
 from common.clock import Clock, SystemClock
 from exchange.auction import Auction
+from exchange.auction_wire import PageViewReader
 from exchange.batching import Batcher
 from exchange.budgets import BudgetBook
 from exchange.callout import Callout
@@ -49,9 +53,12 @@ from exchange.creatives.composer import Composer
 from exchange.creatives.markup_store import MarkupStore
 from exchange.currencies import Currencies
 from exchange.event_urls import signed_urls
+from exchange.floors import Floors
+from exchange.forecasts import Forecasts
 from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
+from exchange.learned_floors import LearnedFloors
 from exchange.notices import Notices
 from exchange.openrtb.auctions import OpenRtbAuctions
 from exchange.openrtb.edge import OpenRtbEdge
@@ -59,6 +66,7 @@ from exchange.openrtb.floors import RatesOfTable
 from exchange.openrtb.grpc_edge import OpenRtbCalls
 from exchange.openrtb.publishers import Publishers
 from exchange.openrtb.to_page_view import Terms as OpenRtbTerms
+from exchange.pacer import Pacer
 from exchange.page_rules import PageRules
 from exchange.pause import ExchangePause
 from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
@@ -67,6 +75,7 @@ from exchange.server import AuctionCalls
 from exchange.session_answers import SessionAnswers
 from exchange.session_impressions import SessionImpressions
 from exchange.spend import SpendProjector
+from exchange.spend_watch import SpendWatch
 from exchange.statistics import Statistics
 from exchange.supply_chain import OurNode
 from feed import engagement
@@ -94,6 +103,8 @@ from streams.topics import AUCTIONS, NOTICES
 HOLDER = "exchange-1"
 _NOWHERE_MS = 10_000
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass
 class Haat:
@@ -119,6 +130,9 @@ class Haat:
     counted_notices: CountedNotices
     recovered: Recovered
     projector: SpendProjector
+    spend_watch: SpendWatch
+    pacer: Pacer
+    floors: Floors
     relay: OutboxRelay
     follower: InventoryFollower
     outside: list[RemoteBidder]
@@ -170,6 +184,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
     holds = Holds(
         Terms(settings.impression_ttl_s * 1000, settings.click_ttl_s * 1000, settings.conversion_ttl_s * 1000)
     )
+    spend_watch = SpendWatch(clock, settings.spend_stale_s)
     recovered = recover(
         log=log,
         ledger=ledger,
@@ -212,11 +227,18 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         in_stock=partial(_in_stock, catalogue),
         engagement_value_micros=settings.engagement_value_micros,
     )
+    pacer = Pacer(
+        clock=clock,
+        book=book,
+        accounts=SqlPacedAccounts(engine),
+        watch=spend_watch,
+        inventory=lambda: follower.newest,
+    )
     follower = InventoryFollower(
         SqlLineItemSource(engine),
         compiler,
         clock,
-        before_swap=partial(_fund, book),
+        before_swap=partial(_fund, book, pacer, spend_watch),
         in_stock=partial(_in_stock, catalogue),
         available=lambda: book.available,
     )
@@ -249,6 +271,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         product=catalogue.get,
         keep_video=videos.keep,
     )
+    floors = Floors(load_rules(data_dir, settings.currency), learned_floors_of(settings))
     auction = Auction(
         clock=clock,
         inventory=lambda: follower.snapshot,
@@ -269,6 +292,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         squashing=settings.gsp_squashing,
         sessions=session_impressions,
         paused=lambda: pause.paused,
+        paces=pacer.paces,
+        floors=floors,
     )
     # Single page views that come together are one batch, whichever way they come.
     batcher = Batcher(auction.hold_auctions)
@@ -310,6 +335,13 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         knows_currency=currencies.knows,
     )
     statistics = Statistics(SqlStatisticsStore(engine))
+    forecasts = Forecasts(
+        campaigns=campaigns,
+        log=log,
+        clock=clock,
+        ranker=ranker,
+        read=PageViewReader(currency=settings.currency, tmax_ms=settings.tmax_ms).from_bytes,
+    )
     catalogue.on_change(partial(_products_changed, follower))
 
     products = CatalogueProducts(catalogue)
@@ -345,7 +377,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         keys=keys,
         campaigns=campaigns,
         campaign_server=CampaignServer(
-            campaigns=campaigns, statistics=statistics, keys=keys, on_change=follower.changed
+            campaigns=campaigns, statistics=statistics, forecasts=forecasts, keys=keys, on_change=follower.changed
         ),
         money=wire_money(engine, settings, clock, keys=keys, campaigns=campaigns, pause=pause, follower=follower),
         statistics=statistics,
@@ -356,6 +388,9 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         counted_notices=counted_notices,
         recovered=recovered,
         projector=SpendProjector(log, ledger, HOLDER),
+        spend_watch=spend_watch,
+        pacer=pacer,
+        floors=floors,
         relay=OutboxRelay(engine=engine, clock=clock, publish=partial(tell_outbox, publisher)),
         follower=follower,
         outside=outside,
@@ -387,6 +422,17 @@ def _page_rules(settings: Settings) -> PageRules:
     )
 
 
+def learned_floors_of(settings: Settings) -> LearnedFloors | None:
+    """Learned floors where they are switched on and may be served."""
+    if settings.learned_floors != "on":
+        return None
+    floors, why = load_learned(settings.models_dir, settings.currency)
+    if floors is None:
+        _log.warning("%s", why)
+        return None
+    return LearnedFloors(floors.version, settings.floor_holdout, floors.floors)
+
+
 def _publish_one(publisher: Publisher, topic: str, payload: bytes) -> None:
     publisher.publish(topic, [payload])
 
@@ -412,8 +458,11 @@ def _products_changed(follower: InventoryFollower, products: object) -> None:
     follower.products_changed()
 
 
-async def _fund(book: BudgetBook, changed: object) -> None:
-    """New accounts get their first lease, and accounts whose limits may have changed are leased anew."""
+async def _fund(book: BudgetBook, pacer: Pacer, watch: SpendWatch, changed: object) -> None:
+    """New accounts get their pace and their first lease; accounts whose limits may have changed are leased anew."""
+    await pacer.refresh()
+    if watch.stale:
+        return
     records = cast("list[LineItemRecord]", changed)
     accounts = {record.number for record in records} | {
         CAMPAIGN_ACCOUNTS + record.campaign_number for record in records

@@ -212,6 +212,9 @@ class _Unit(HistoryRows):
             row = self._connection.execute(_CAMPAIGN_ROWS.join(LINE_ITEMS).where(LINE_ITEMS.c.line_item_id == id)).one()
             self._write_budget(self._number(LINE_ITEMS, "line_item_id", id), budget, _campaign(row))
 
+    def set_pacing(self, campaign_id: str, pacing: int, revision: int) -> None:
+        self._update("campaign", campaign_id, {"pacing": pacing, "revision": revision})
+
     def record(self, audit: Audit, changes: Sequence[Change]) -> None:
         if not changes:
             return
@@ -352,6 +355,7 @@ def _campaign(row: Row[Any]) -> Campaign:
         campaign_id=row.campaign_id,
         revision=row.revision,
         number=row.number,
+        pacing=row.pacing,
     )
 
 

@@ -14,7 +14,7 @@ from backends.campaigns_sql import CAPS, DEAL_IDS, HOURS, MEDIA_FILES, NUMBERS, 
 from backends.sql import chunks, reading
 from backends.sql_tables_campaigns import ADVERTISERS, CAMPAIGNS, CREATIVES, LINE_ITEM_CREATIVES, LINE_ITEMS
 from backends.sql_tables_outbox import OUTBOX
-from exchange.campaign_values import State, Targeting
+from exchange.campaign_values import State, dimensions_of
 from exchange.ports import CreativeRecord, LineItemRecord
 from streams.topics import CAMPAIGN_CHANGES
 
@@ -134,7 +134,7 @@ def _records(
             pricing_model=row.pricing_model,
             bid_micros=row.bid_micros,
             currency=row.currency,
-            targeting=_dimensions(TARGETING.decode(row.targeting)),
+            targeting=dimensions_of(TARGETING.decode(row.targeting)),
             cap_impressions=row.cap_impressions,
             cap_window_s=row.cap_window_s,
             starts_at_ms=row.starts_at_ms,
@@ -182,17 +182,3 @@ def _creative(row: Row[Any]) -> CreativeRecord:
         icon_url=row.icon_url,
         media_files=MEDIA_FILES.decode(row.media_files),
     )
-
-
-def _dimensions(targeting: Targeting) -> dict[str, tuple[str, ...]]:
-    dimensions = {
-        "country": targeting.countries,
-        "device": tuple(str(device) for device in targeting.devices),
-        "category": targeting.categories,
-        "keyword": targeting.keywords,
-        "segment": targeting.segments,
-        "seen_product": targeting.seen_products,
-        "placement": targeting.placement_ids,
-        "language": targeting.languages,
-    }
-    return {dimension: values for dimension, values in dimensions.items() if values}

@@ -48,6 +48,8 @@ CAMPAIGNS = Table(
     Column("total_micros", BigInteger, nullable=False),
     Column("daily_micros", BigInteger, nullable=False),
     Column("time_zone", String(64), nullable=False),
+    # exchange.pacing_ports.Pacing; what was stored before there was one goes on as fast as it can.
+    Column("pacing", Integer, nullable=False, server_default="2"),
     Column("state", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
     sqlite_autoincrement=True,

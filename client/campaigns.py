@@ -156,6 +156,23 @@ class CampaignClient:
         )
         return await self._connection.call(self._stub.SetState, request)
 
+    async def set_pacing(
+        self, campaign_id: str, pacing: wire.Pacing.ValueType, *, idempotency_key: str = ""
+    ) -> wire.Campaign:
+        """Spend a campaign's budgets evenly over their time, or as soon as they can be spent."""
+        request = wire.SetPacingRequest(
+            tenant_id=self.tenant_id,
+            idempotency_key=idempotency_key or new_idempotency_key(),
+            campaign_id=campaign_id,
+            pacing=pacing,
+        )
+        return await self._connection.call(self._stub.SetPacing, request)
+
+    async def forecast_line_item(self, line_item: wire.LineItem, *, days: int = 0) -> wire.Forecast:
+        """What a draft would come to, by page views that were recorded in the last days."""
+        request = wire.ForecastLineItemRequest(tenant_id=self.tenant_id, line_item=line_item, days=days)
+        return await self._connection.call(self._stub.ForecastLineItem, request)
+
     async def get_statistics(self, subject_id: str) -> wire.Statistics:
         """Impressions, clicks, conversions and spend of an advertiser, a campaign or a line item."""
         request = wire.GetStatisticsRequest(tenant_id=self.tenant_id, id=subject_id)

@@ -28,9 +28,11 @@ from exchange.creatives.fitting import refuse_unfit
 from exchange.currencies import Currencies, RateTable
 from exchange.early_close import AtHand, least_to_matter
 from exchange.eligibility import CODES, eligible
+from exchange.floors import Floors
 from exchange.holds import WonBatch
 from exchange.inventory import CONVERSION_PRIOR, Snapshot
 from exchange.min_to_win import min_to_win
+from exchange.pacing_draw import NOBODY, Paces
 from exchange.page_arrays import HoursOfWeek, page_arrays
 from exchange.page_rules import USUAL, PageRules
 from exchange.pause import paused_answers
@@ -91,8 +93,12 @@ class Auction:
         squashing: float = 1.0,
         sessions: SessionImpressions | None = None,
         paused: Callable[[], bool] = lambda: False,
+        paces: Callable[[Sequence[int]], Paces] = lambda _: NOBODY,
+        floors: Floors | None = None,
     ) -> None:
         self._paused = paused
+        self._paces = paces
+        self._floors = floors or Floors()
         self._clock = clock
         self._inventory = inventory
         self._profiles = profiles
@@ -188,10 +194,12 @@ class Auction:
         rates = self._currencies.table
         numbers = new_ids(len(views), now_ms)
         auction_ids = [text_of(number) for number in numbers]
+        views, floors = self._floors.apply(views, numbers, rates, self._currency)
         asked = solicitation.ask_outside(self._outside, len(self._roster), auction_ids, views)  # 5, outside
         visitors = visitor.look_up(views, self._profiles, self._sessions)  # 3
         pages = page_arrays(snapshot, self._hours_in(snapshot.zones), views, visitors, numbers)
-        found = eligible(snapshot.book, pages, self._money.available, snapshot.scratch, now_ms)  # 4
+        paces = self._paces(numbers)
+        found = eligible(snapshot.book, pages, self._money.available, snapshot.scratch, now_ms, paces)  # 4
         page_of_placement = np.repeat(np.arange(len(views), dtype=np.int32), np.diff(pages.placement_start))
         inside = inside_rows(snapshot, found, page_of_placement)
         offered = solicitation.ask_inside(self._roster, snapshot, inside)  # 5
@@ -229,7 +237,7 @@ class Auction:
             )
         held = Held(
             now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose,
-            terms, rates, self._currency, urls,
+            terms, rates, self._currency, urls, floors,
         )  # fmt: skip
         counted = count(held)
         self._record(held, counted)

@@ -81,6 +81,11 @@ class BudgetBook:
                 self._grow()
         return row
 
+    @property
+    def leased(self) -> NDArray[np.int64]:
+        """What is leased of each account, by row; less `available` it is what was committed. Not to be changed."""
+        return self._leased
+
     def now_ms(self) -> int:
         """The time that goes with money: it does not go back by less than an hour, so a day that is over stays over."""
         now_ms = self._clock.now_ms()

@@ -28,6 +28,7 @@ from exchange.campaign_values import (
     Strategy,
     Targeting,
 )
+from exchange.pacing_ports import Pacing
 from exchange.request import PricingModel
 
 MAX_CREATIVES = 20
@@ -69,7 +70,9 @@ def checked_campaign(
         remedy = "give an IANA name, as in Asia/Dhaka, or leave it empty for UTC"
         errors.append(FieldError(f"{field}.time_zone", f"{_shown(time_zone)} is not known", remedy))
     state = _checked_state(f"{field}.state", draft.state, errors)
-    return msgspec.structs.replace(draft, name=name, time_zone=time_zone, state=state)
+    pacing = draft.pacing or Pacing.EVEN
+    check_pacing(f"{field}.pacing", pacing, errors)
+    return msgspec.structs.replace(draft, name=name, time_zone=time_zone, state=state, pacing=pacing)
 
 
 def checked_line_item(draft: LineItem, errors: Errors, field: str = "line_item") -> LineItem:
@@ -112,6 +115,12 @@ def check_budget(field: str, budget: Budget, errors: Errors, *, needs_limit: boo
     if budget.total_micros and budget.daily_micros > budget.total_micros:
         value = f"is {budget.daily_micros}, more than the total of {budget.total_micros}"
         errors.append(FieldError(f"{field}.daily_micros", value, "lower it, or raise the total"))
+
+
+def check_pacing(field: str, pacing: int, errors: Errors) -> None:
+    """A pacing that can be asked for."""
+    if pacing not in list(Pacing):
+        errors.append(FieldError(field, f"is {pacing}", "choose even or ASAP"))
 
 
 def check_state(field: str, state: int, errors: Errors) -> None:

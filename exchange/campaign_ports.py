@@ -147,6 +147,9 @@ class CampaignWrites(CampaignReads, Protocol):
     def call_by(self, tenant_id: str, kind: str, names: Mapping[str, str]) -> None:
         """From now on the tenant calls things by these names: our ids by external id."""
 
+    def set_pacing(self, campaign_id: str, pacing: int, revision: int) -> None:
+        """Set the pacing of a campaign."""
+
     def record(self, audit: Audit, changes: Sequence[Change]) -> None:
         """Write the audit rows of the changes, the history of what was written, and events into the outbox."""
 

@@ -10,6 +10,7 @@ from enum import IntEnum
 
 import msgspec
 
+from exchange.pacing_ports import Pacing
 from exchange.ports import MediaFile
 
 
@@ -54,6 +55,21 @@ class Targeting(msgspec.Struct, frozen=True):
     seen_products: tuple[str, ...] = ()
     placement_ids: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+
+
+def dimensions_of(targeting: Targeting) -> dict[str, tuple[str, ...]]:
+    """Targeting by the dimensions of exchange.ports.LineItemRecord, empty ones left out."""
+    dimensions = {
+        "country": targeting.countries,
+        "device": tuple(str(device) for device in targeting.devices),
+        "category": targeting.categories,
+        "keyword": targeting.keywords,
+        "segment": targeting.segments,
+        "seen_product": targeting.seen_products,
+        "placement": targeting.placement_ids,
+        "language": targeting.languages,
+    }
+    return {dimension: values for dimension, values in dimensions.items() if values}
 
 
 class FrequencyCap(msgspec.Struct, frozen=True):
@@ -101,7 +117,7 @@ class Advertiser(msgspec.Struct, frozen=True):
 
 
 class Campaign(msgspec.Struct, frozen=True):
-    """Line items under one budget; `state` 0 in a draft is active."""
+    """Line items under one budget; in a draft `state` 0 is active and `pacing` 0 is even."""
 
     advertiser_id: str
     name: str
@@ -112,6 +128,7 @@ class Campaign(msgspec.Struct, frozen=True):
     campaign_id: str = ""
     revision: int = 0
     number: int = 0
+    pacing: int = Pacing.EVEN
 
 
 class Creative(msgspec.Struct, frozen=True):

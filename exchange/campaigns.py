@@ -150,6 +150,21 @@ class Campaigns:
 
         return self._once(write, "CreateLineItem", draft, LineItem, errors, work)
 
+    def draft_line_item(self, tenant_id: str, draft: LineItem) -> tuple[LineItem, Campaign, Advertiser, list[Creative]]:
+        """A draft checked as `create_line_item` checks it, with what it belongs to; nothing is saved."""
+        errors: list[FieldError] = []
+        checked = checks.checked_line_item(draft, errors)
+        if errors:
+            raise InvalidInput(errors)
+        with self._store.reading() as unit:
+            campaign = _campaign(unit, tenant_id, checked.campaign_id)
+            advertiser = _advertiser(unit, tenant_id, campaign.advertiser_id)
+            found = unit.creatives_by_id(tenant_id, checked.creative_ids)
+        for creative_id in checked.creative_ids:
+            if creative_id not in found or found[creative_id].advertiser_id != advertiser.advertiser_id:
+                raise NotFound(f"the campaign's advertiser has no creative {creative_id[:40]!r}")
+        return checked, campaign, advertiser, [found[creative_id] for creative_id in checked.creative_ids]
+
     def import_line_items(self, caller: Caller, tenant_id: str, drafts: Sequence[LineItem]) -> list[LineItem]:
         """Many line items in one transaction, all or none; not idempotent, so for imports and benchmarks."""
         errors: list[FieldError] = []
@@ -216,6 +231,22 @@ class Campaigns:
             return StateSet(id, state, thing.revision + 1), [Change(kind, id, thing.revision + 1)]
 
         return self._once(write, "SetState", (id, state), StateSet, errors, work)
+
+    def set_pacing(self, write: Write, campaign_id: str, pacing: int) -> Campaign:
+        """Spend a campaign's budgets evenly, or as fast as possible."""
+        errors: list[FieldError] = []
+        checks.check_pacing("pacing", pacing, errors)
+        _require_id("campaign_id", campaign_id, errors)
+
+        def work(unit: CampaignWrites) -> tuple[Campaign, list[Change]]:
+            campaign = _campaign(unit, write.tenant_id, campaign_id)
+            if campaign.pacing == pacing:
+                return campaign, []
+            changed = replace(campaign, pacing=pacing, revision=campaign.revision + 1)
+            unit.set_pacing(campaign_id, pacing, changed.revision)
+            return changed, [Change("campaign", campaign_id, changed.revision)]
+
+        return self._once(write, "SetPacing", (campaign_id, pacing), Campaign, errors, work)
 
     def review_creative(self, write: Write, creative_id: str, review_state: int) -> Creative:
         """Approve or refuse a creative; PermissionDenied unless an operator does it."""

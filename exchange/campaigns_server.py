@@ -24,6 +24,7 @@ from exchange.campaign_values import (
     Targeting,
 )
 from exchange.campaigns import Campaigns, Write
+from exchange.forecasts import Forecasts
 from exchange.ports import MediaFile
 from exchange.statistics import Statistics
 from protos import campaigns_pb2
@@ -38,8 +39,15 @@ class CampaignServer:
     """CampaignService; `on_change` is called after every write, on the event loop, and must not block."""
 
     def __init__(
-        self, *, campaigns: Campaigns, statistics: Statistics, keys: ApiKeys, on_change: Callable[[], object]
+        self,
+        *,
+        campaigns: Campaigns,
+        statistics: Statistics,
+        forecasts: Forecasts,
+        keys: ApiKeys,
+        on_change: Callable[[], object],
     ) -> None:
+        self._forecasts = forecasts
         self._campaigns = campaigns
         self._statistics = statistics
         self._keys = keys
@@ -65,6 +73,8 @@ class CampaignServer:
             "ChangeBid": (campaigns_pb2.ChangeBidRequest, self.change_bid),
             "ChangeBudget": (campaigns_pb2.ChangeBudgetRequest, self.change_budget),
             "SetState": (campaigns_pb2.SetStateRequest, self.set_state),
+            "SetPacing": (campaigns_pb2.SetPacingRequest, self.set_pacing),
+            "ForecastLineItem": (campaigns_pb2.ForecastLineItemRequest, self.forecast_line_item),
             "GetStatistics": (campaigns_pb2.GetStatisticsRequest, self.get_statistics),
         }
         return handlers_for(SERVICE, methods, self._keys, ROLES, max_bytes)
@@ -180,7 +190,7 @@ class CampaignServer:
         self, request: campaigns_pb2.CreateLineItemRequest, caller: Caller, _: Context
     ) -> campaigns_pb2.LineItem:
         """A new line item."""
-        draft = _line_item(request.line_item)
+        draft = line_item_of(request.line_item)
         made = await self._write(request, caller, lambda write: self._campaigns.create_line_item(write, draft))
         return campaigns_pb2.LineItem(**_fields(made))
 
@@ -233,6 +243,24 @@ class CampaignServer:
             request, caller, lambda write: self._campaigns.set_state(write, request.id, request.state)
         )
         return campaigns_pb2.SetStateResponse(**_fields(changed))
+
+    async def set_pacing(
+        self, request: campaigns_pb2.SetPacingRequest, caller: Caller, _: Context
+    ) -> campaigns_pb2.Campaign:
+        """Spend evenly, or as fast as possible."""
+        changed = await self._write(
+            request, caller, lambda write: self._campaigns.set_pacing(write, request.campaign_id, request.pacing)
+        )
+        return campaigns_pb2.Campaign(**_fields(changed))
+
+    async def forecast_line_item(
+        self, request: campaigns_pb2.ForecastLineItemRequest, caller: Caller, _: Context
+    ) -> campaigns_pb2.Forecast:
+        """What a draft would come to."""
+        _check_tenant(request, caller)
+        draft = line_item_of(request.line_item)
+        made = await asyncio.to_thread(self._forecasts.line_item, request.tenant_id, draft, request.days)
+        return campaigns_pb2.Forecast(currency=self._campaigns.currency, **_fields(made))
 
     async def get_statistics(
         self, request: campaigns_pb2.GetStatisticsRequest, caller: Caller, _: Context
@@ -290,6 +318,7 @@ def _campaign(message: campaigns_pb2.Campaign) -> Campaign:
         budget=_budget(message.budget),
         time_zone=message.time_zone,
         state=message.state,
+        pacing=message.pacing,
     )
 
 
@@ -321,7 +350,8 @@ def _creative(message: campaigns_pb2.Creative) -> Creative:
     )
 
 
-def _line_item(message: campaigns_pb2.LineItem) -> LineItem:
+def line_item_of(message: campaigns_pb2.LineItem) -> LineItem:
+    """A draft as it was sent; not checked yet."""
     targeting, cap, schedule = message.targeting, message.frequency_cap, message.schedule
     return LineItem(
         campaign_id=message.campaign_id,
@@ -343,10 +373,9 @@ def _line_item(message: campaigns_pb2.LineItem) -> LineItem:
 
 
 # How others read the same messages.
-advertiser_of, campaign_of, line_item_of, fields_of, check_tenant = (
+advertiser_of, campaign_of, fields_of, check_tenant = (
     _advertiser,
     _campaign,
-    _line_item,
     _fields,
     _check_tenant,
 )

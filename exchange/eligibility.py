@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exchange.order_book import ANY_TERM, OrderBook
+from exchange.pacing_draw import NOBODY, Paces, count_met, held_back
 from exchange.refusals import Refusal
 from exchange.traits import REFUSAL_OF_KIND, Kind
 from exchange.walk_arrays import (
@@ -69,23 +70,30 @@ _STOCK = CODE_INDEX[Refusal.OUT_OF_STOCK]
 _NOT_IN_DEAL = CODE_INDEX[Refusal.NOT_ALLOWED_IN_DEAL]
 _PRIVATE = CODE_INDEX[Refusal.PRIVATE_AUCTION]
 _OF_KIND = tuple(CODE_INDEX[REFUSAL_OF_KIND[kind]] for kind in Kind)
+_PACED = CODE_INDEX[Refusal.PACED]
+_SPEND_UNKNOWN = CODE_INDEX[Refusal.SPEND_UNKNOWN]
 
 # Guaranteed deals, other deals, the open.
 _GUARANTEED, _OPEN = 0, 2
 
 
 def eligible(
-    book: OrderBook, pages: PageArrays, available_micros: NDArray[np.int64], scratch: Scratch, now_ms: int
+    book: OrderBook,
+    pages: PageArrays,
+    available_micros: NDArray[np.int64],
+    scratch: Scratch,
+    now_ms: int,
+    paces: Paces = NOBODY,
 ) -> Finalists:
     """The finalists of every placement of the batch.
 
-    `available_micros` is the budget book's array, only read here. Dates and caps go by `now_ms`, the exchange's own
-    time; hours of the week by the time of the page view.
+    `available_micros` is the budget book's array, only read here; `paces` are those of its rows. Dates and caps go by
+    `now_ms`, the exchange's own time; hours of the week by the time of the page view.
     """
     found = room_for(len(pages.placement_term), len(CODES))
     _walk(
         book.packed, _Book(*[getattr(book, name) for name in _Book._fields]), pages, available_micros, scratch, found,
-        now_ms,
+        now_ms, paces,
     )  # fmt: skip
     return found
 
@@ -112,8 +120,9 @@ class _Book(NamedTuple):
 
 
 @kernel
-def _walk(packed, book, pages, available, scratch, found, now_ms):  # type: ignore[no-untyped-def]
+def _walk(packed, book, pages, available, scratch, found, now_ms, paces):  # type: ignore[no-untyped-def]
     ads, items = packed.ad, packed.item
+    paced, out_of_money = paces.threshold.shape[0] > 0, _SPEND_UNKNOWN if paces.spend_unknown else _BUDGET
     ad_trait, trait_kind, item_deal = book.ad_trait, book.trait_kind, book.item_deal
     cap_scope, cap_impressions, cap_window_ms, cap_share = (
         book.cap_scope, book.cap_impressions, book.cap_window_ms, book.cap_share,
@@ -277,7 +286,9 @@ def _walk(packed, book, pages, available, scratch, found, now_ms):  # type: igno
                         elif ad.product >= 0 and in_stock[ad.product] == 0:
                             code = _STOCK
                         elif available[item.account] < ad.cost or available[item.campaign_account] < ad.cost:
-                            code = _BUDGET
+                            code = out_of_money
+                            if paced:
+                                count_met(paces, item.account, item.campaign_account)
                     if code == 0:
                         # What cannot be counted in the way that a cap asks for is counted in the other.
                         for cap in range(item.cap_start, item.cap_end):
@@ -300,6 +311,15 @@ def _walk(packed, book, pages, available, scratch, found, now_ms):  # type: igno
                                 count = times_seen(first, last, seen_creative, seen_at_ms, ad.creative, since_ms)
                             if count >= cap_impressions[cap]:
                                 code = _CAPPED
+                    # Last, so that only those auctions are drawn for that nothing else keeps it out of.
+                    if (
+                        code == 0
+                        and paced
+                        and held_back(
+                            paces, page, available, item.account, item.number, item.campaign_account, item.campaign
+                        )
+                    ):
+                        code = _PACED
                     if code == 0:
                         of_advertiser = 0
                         of_product = 0

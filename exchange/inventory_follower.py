@@ -58,6 +58,11 @@ class InventoryFollower:
             raise RuntimeError("the inventory has not been loaded yet")
         return self._snapshot
 
+    @property
+    def newest(self) -> Snapshot | None:
+        """The snapshot, None before `load`."""
+        return self._snapshot
+
     def load(self) -> Snapshot:
         """Read all line items and compile the first snapshot; blocking, for the start."""
         sequence = self._source.sequence()

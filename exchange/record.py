@@ -13,6 +13,7 @@ from exchange.bidder_urls import BidderUrls
 from exchange.clearing_terms import ClearingTerms
 from exchange.currencies import RateTable
 from exchange.eligibility import CODES, REFUSED_RECORDED, Finalists
+from exchange.floors import AppliedFloors
 from exchange.inventory import Snapshot
 from exchange.recorded_terms import recorded_terms
 from exchange.refusals import NO_BIDS
@@ -22,6 +23,7 @@ from streams.auction_block import AuctionColumns, OutsideBid
 
 _CODE_OF_INDEX = np.array(CODES, np.uint32)
 _LOW = (1 << 64) - 1
+_OWN_FLOORS = AppliedFloors(np.zeros(0, np.int64), np.zeros(0, np.uint32), [])
 
 
 class Held(msgspec.Struct):
@@ -44,6 +46,8 @@ class Held(msgspec.Struct):
     currency: str
     # What outside bidders are to be told, by row of the bids.
     urls: Mapping[int, BidderUrls] = {}
+    # Where rules or learned floors are in use.
+    floors: AppliedFloors | None = None
 
     @property
     def foreign(self) -> bool:
@@ -156,6 +160,7 @@ def columns_of(
         placement, line_item, creative, bidder, outcome, bid, ecpm, price, reserved, chance,
     )  # fmt: skip
     more_page, more_code = np.nonzero(counted.more)
+    floors = held.floors or _OWN_FLOORS
     numbers, views = held.auction_numbers, held.views
     publisher_name, placement_name, names = seller_names(views)
     return AuctionColumns(
@@ -194,6 +199,8 @@ def columns_of(
         publisher_name=publisher_name,
         placement_name=placement_name,
         names=names,
+        floor_rule=floors.rule,
+        floor_rules=floors.names,
     )
 
 

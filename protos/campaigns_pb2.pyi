@@ -60,6 +60,28 @@ REVIEW_STATE_APPROVED: ReviewState.ValueType  # 2
 REVIEW_STATE_REFUSED: ReviewState.ValueType  # 3
 Global___ReviewState: _TypeAlias = ReviewState  # noqa: Y015
 
+class _Pacing:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PacingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pacing.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PACING_UNSPECIFIED: _Pacing.ValueType  # 0
+    PACING_EVEN: _Pacing.ValueType  # 1
+    """Over the day and the dates, along the traffic; the default."""
+    PACING_ASAP: _Pacing.ValueType  # 2
+    """As fast as there are auctions to win."""
+
+class Pacing(_Pacing, metaclass=_PacingEnumTypeWrapper):
+    """How the budgets of a campaign and of its line items are spent."""
+
+PACING_UNSPECIFIED: Pacing.ValueType  # 0
+PACING_EVEN: Pacing.ValueType  # 1
+"""Over the day and the dates, along the traffic; the default."""
+PACING_ASAP: Pacing.ValueType  # 2
+"""As fast as there are auctions to win."""
+Global___Pacing: _TypeAlias = Pacing  # noqa: Y015
+
 class _Strategy:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -196,6 +218,7 @@ class Campaign(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    PACING_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     advertiser_id: _builtins.str
     name: _builtins.str
@@ -204,6 +227,7 @@ class Campaign(_message.Message):
     """IANA name; UTC when empty."""
     state: Global___State.ValueType
     revision: _builtins.int
+    pacing: Global___Pacing.ValueType
     @_builtins.property
     def budget(self) -> Global___Budget: ...
     def __init__(
@@ -217,10 +241,11 @@ class Campaign(_message.Message):
         time_zone: _builtins.str = ...,
         state: Global___State.ValueType = ...,
         revision: _builtins.int = ...,
+        pacing: Global___Pacing.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_id", b"advertiser_id", "budget", b"budget", "campaign_id", b"campaign_id", "currency", b"currency", "name", b"name", "revision", b"revision", "state", b"state", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_id", b"advertiser_id", "budget", b"budget", "campaign_id", b"campaign_id", "currency", b"currency", "name", b"name", "pacing", b"pacing", "revision", b"revision", "state", b"state", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1002,6 +1027,178 @@ class SetStateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetStateResponse: _TypeAlias = SetStateResponse  # noqa: Y015
+
+@_typing.final
+class SetPacingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    PACING_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    idempotency_key: _builtins.str
+    campaign_id: _builtins.str
+    pacing: Global___Pacing.ValueType
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        campaign_id: _builtins.str = ...,
+        pacing: Global___Pacing.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "idempotency_key", b"idempotency_key", "pacing", b"pacing", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetPacingRequest: _TypeAlias = SetPacingRequest  # noqa: Y015
+
+@_typing.final
+class ForecastLineItemRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    LINE_ITEM_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    days: _builtins.int
+    """How many days back recorded page views are taken from: 1 to 28, 0 is 7."""
+    @_builtins.property
+    def line_item(self) -> Global___LineItem:
+        """A draft; it is checked as CreateLineItem checks it, and not saved. Its creatives must exist."""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        line_item: Global___LineItem | None = ...,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["line_item", b"line_item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "line_item", b"line_item", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastLineItemRequest: _TypeAlias = ForecastLineItemRequest  # noqa: Y015
+
+@_typing.final
+class Estimate(_message.Message):
+    """A figure per day with the interval in which it lies in 95 of 100 cases, as far as the sample tells."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    expected: _builtins.float
+    low: _builtins.float
+    high: _builtins.float
+    def __init__(
+        self,
+        *,
+        expected: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "high", b"high", "low", b"low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Estimate: _TypeAlias = Estimate  # noqa: Y015
+
+@_typing.final
+class BidPoint(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BID_MICROS_FIELD_NUMBER: _builtins.int
+    IMPRESSIONS_FIELD_NUMBER: _builtins.int
+    SPEND_MICROS_FIELD_NUMBER: _builtins.int
+    bid_micros: _builtins.int
+    impressions: _builtins.float
+    spend_micros: _builtins.float
+    def __init__(
+        self,
+        *,
+        bid_micros: _builtins.int = ...,
+        impressions: _builtins.float = ...,
+        spend_micros: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bid_micros", b"bid_micros", "impressions", b"impressions", "spend_micros", b"spend_micros"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BidPoint: _TypeAlias = BidPoint  # noqa: Y015
+
+@_typing.final
+class Forecast(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPRESSIONS_FIELD_NUMBER: _builtins.int
+    CLICKS_FIELD_NUMBER: _builtins.int
+    SPEND_MICROS_FIELD_NUMBER: _builtins.int
+    OPPORTUNITIES_FIELD_NUMBER: _builtins.int
+    SAMPLED_VISITORS_FIELD_NUMBER: _builtins.int
+    SAMPLED_PAGE_VIEWS_FIELD_NUMBER: _builtins.int
+    SAMPLED_DAYS_FIELD_NUMBER: _builtins.int
+    SAMPLED_SHARE_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    LANDSCAPE_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    sampled_visitors: _builtins.int
+    """Different visitors of the sample that could be reached, of those who may be remembered."""
+    sampled_page_views: _builtins.int
+    """Page views that the forecast was made from, the days they cover, and what part of all recorded ones they are."""
+    sampled_days: _builtins.float
+    sampled_share: _builtins.float
+    currency: _builtins.str
+    @_builtins.property
+    def impressions(self) -> Global___Estimate: ...
+    @_builtins.property
+    def clicks(self) -> Global___Estimate: ...
+    @_builtins.property
+    def spend_micros(self) -> Global___Estimate: ...
+    @_builtins.property
+    def opportunities(self) -> Global___Estimate:
+        """Placements a day that the line item could bid for, before price and budget."""
+
+    @_builtins.property
+    def landscape(self) -> _containers.RepeatedCompositeFieldContainer[Global___BidPoint]:
+        """What other bids would come to, budget included."""
+
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the figures leave out, in sentences."""
+
+    def __init__(
+        self,
+        *,
+        impressions: Global___Estimate | None = ...,
+        clicks: Global___Estimate | None = ...,
+        spend_micros: Global___Estimate | None = ...,
+        opportunities: Global___Estimate | None = ...,
+        sampled_visitors: _builtins.int = ...,
+        sampled_page_views: _builtins.int = ...,
+        sampled_days: _builtins.float = ...,
+        sampled_share: _builtins.float = ...,
+        currency: _builtins.str = ...,
+        landscape: _abc.Iterable[Global___BidPoint] | None = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clicks", b"clicks", "impressions", b"impressions", "opportunities", b"opportunities", "spend_micros", b"spend_micros"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clicks", b"clicks", "currency", b"currency", "impressions", b"impressions", "landscape", b"landscape", "notes", b"notes", "opportunities", b"opportunities", "sampled_days", b"sampled_days", "sampled_page_views", b"sampled_page_views", "sampled_share", b"sampled_share", "sampled_visitors", b"sampled_visitors", "spend_micros", b"spend_micros"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Forecast: _TypeAlias = Forecast  # noqa: Y015
 
 @_typing.final
 class GetStatisticsRequest(_message.Message):

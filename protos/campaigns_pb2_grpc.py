@@ -119,6 +119,16 @@ class CampaignServiceStub:
                 request_serializer=protos_dot_campaigns__pb2.SetStateRequest.SerializeToString,
                 response_deserializer=protos_dot_campaigns__pb2.SetStateResponse.FromString,
                 _registered_method=True)
+        self.SetPacing = channel.unary_unary(
+                '/haat.campaigns.v1.CampaignService/SetPacing',
+                request_serializer=protos_dot_campaigns__pb2.SetPacingRequest.SerializeToString,
+                response_deserializer=protos_dot_campaigns__pb2.Campaign.FromString,
+                _registered_method=True)
+        self.ForecastLineItem = channel.unary_unary(
+                '/haat.campaigns.v1.CampaignService/ForecastLineItem',
+                request_serializer=protos_dot_campaigns__pb2.ForecastLineItemRequest.SerializeToString,
+                response_deserializer=protos_dot_campaigns__pb2.Forecast.FromString,
+                _registered_method=True)
         self.GetStatistics = channel.unary_unary(
                 '/haat.campaigns.v1.CampaignService/GetStatistics',
                 request_serializer=protos_dot_campaigns__pb2.GetStatisticsRequest.SerializeToString,
@@ -238,6 +248,20 @@ class CampaignServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetPacing(self, request, context):
+        """Spend a campaign evenly or as fast as possible.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForecastLineItem(self, request, context):
+        """What a line item would come to, before it is saved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatistics(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -331,6 +355,16 @@ def add_CampaignServiceServicer_to_server(servicer, server):
                     servicer.SetState,
                     request_deserializer=protos_dot_campaigns__pb2.SetStateRequest.FromString,
                     response_serializer=protos_dot_campaigns__pb2.SetStateResponse.SerializeToString,
+            ),
+            'SetPacing': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPacing,
+                    request_deserializer=protos_dot_campaigns__pb2.SetPacingRequest.FromString,
+                    response_serializer=protos_dot_campaigns__pb2.Campaign.SerializeToString,
+            ),
+            'ForecastLineItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForecastLineItem,
+                    request_deserializer=protos_dot_campaigns__pb2.ForecastLineItemRequest.FromString,
+                    response_serializer=protos_dot_campaigns__pb2.Forecast.SerializeToString,
             ),
             'GetStatistics': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatistics,
@@ -797,6 +831,60 @@ class CampaignService:
             '/haat.campaigns.v1.CampaignService/SetState',
             protos_dot_campaigns__pb2.SetStateRequest.SerializeToString,
             protos_dot_campaigns__pb2.SetStateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPacing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.campaigns.v1.CampaignService/SetPacing',
+            protos_dot_campaigns__pb2.SetPacingRequest.SerializeToString,
+            protos_dot_campaigns__pb2.Campaign.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForecastLineItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.campaigns.v1.CampaignService/ForecastLineItem',
+            protos_dot_campaigns__pb2.ForecastLineItemRequest.SerializeToString,
+            protos_dot_campaigns__pb2.Forecast.FromString,
             options,
             channel_credentials,
             insecure,

@@ -58,6 +58,10 @@ class CampaignServiceStub:
     """Of a campaign or of a line item."""
     SetState: _grpc.UnaryUnaryMultiCallable[_campaigns_pb2.SetStateRequest, _campaigns_pb2.SetStateResponse]
     """Pause or resume an advertiser, a campaign or a line item; the change is live in under a second."""
+    SetPacing: _grpc.UnaryUnaryMultiCallable[_campaigns_pb2.SetPacingRequest, _campaigns_pb2.Campaign]
+    """Spend a campaign evenly or as fast as possible."""
+    ForecastLineItem: _grpc.UnaryUnaryMultiCallable[_campaigns_pb2.ForecastLineItemRequest, _campaigns_pb2.Forecast]
+    """What a line item would come to, before it is saved."""
     GetStatistics: _grpc.UnaryUnaryMultiCallable[_campaigns_pb2.GetStatisticsRequest, _campaigns_pb2.Statistics]
 
 @_typing.type_check_only
@@ -87,6 +91,10 @@ class CampaignServiceAsyncStub(CampaignServiceStub):
     """Of a campaign or of a line item."""
     SetState: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.SetStateRequest, _campaigns_pb2.SetStateResponse]  # type: ignore[assignment]
     """Pause or resume an advertiser, a campaign or a line item; the change is live in under a second."""
+    SetPacing: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.SetPacingRequest, _campaigns_pb2.Campaign]  # type: ignore[assignment]
+    """Spend a campaign evenly or as fast as possible."""
+    ForecastLineItem: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.ForecastLineItemRequest, _campaigns_pb2.Forecast]  # type: ignore[assignment]
+    """What a line item would come to, before it is saved."""
     GetStatistics: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.GetStatisticsRequest, _campaigns_pb2.Statistics]  # type: ignore[assignment]
 
 class CampaignServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -215,6 +223,22 @@ class CampaignServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_campaigns_pb2.SetStateResponse, _abc.Awaitable[_campaigns_pb2.SetStateResponse]]:
         """Pause or resume an advertiser, a campaign or a line item; the change is live in under a second."""
+
+    @_abc_1.abstractmethod
+    def SetPacing(
+        self,
+        request: _campaigns_pb2.SetPacingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_campaigns_pb2.Campaign, _abc.Awaitable[_campaigns_pb2.Campaign]]:
+        """Spend a campaign evenly or as fast as possible."""
+
+    @_abc_1.abstractmethod
+    def ForecastLineItem(
+        self,
+        request: _campaigns_pb2.ForecastLineItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_campaigns_pb2.Forecast, _abc.Awaitable[_campaigns_pb2.Forecast]]:
+        """What a line item would come to, before it is saved."""
 
     @_abc_1.abstractmethod
     def GetStatistics(

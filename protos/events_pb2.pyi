@@ -70,6 +70,8 @@ class AuctionsHeld(_message.Message):
     SQUASHING_FIELD_NUMBER: _builtins.int
     DEALS_FIELD_NUMBER: _builtins.int
     PRIVATE_AUCTION_FIELD_NUMBER: _builtins.int
+    FLOOR_RULE_FIELD_NUMBER: _builtins.int
+    FLOOR_RULES_FIELD_NUMBER: _builtins.int
     PUBLISHER_NAME_FIELD_NUMBER: _builtins.int
     PLACEMENT_NAME_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
@@ -206,6 +208,14 @@ class AuctionsHeld(_message.Message):
         """One entry for each placement: 1 when it was sold under deals alone; empty when none was."""
 
     @_builtins.property
+    def floor_rule(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One entry for each placement: the rule that set its floor, an index into `floor_rules` plus one; 0: the page view.
+        Empty where no rule is in use.
+        """
+
+    @_builtins.property
+    def floor_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
     def publisher_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Who sold what: for each page view and for each placement an index into `names`. Empty in records of before."""
 
@@ -262,6 +272,8 @@ class AuctionsHeld(_message.Message):
         squashing: _builtins.float = ...,
         deals: _abc.Iterable[Global___OfferedDeal] | None = ...,
         private_auction: _abc.Iterable[_builtins.int] | None = ...,
+        floor_rule: _abc.Iterable[_builtins.int] | None = ...,
+        floor_rules: _abc.Iterable[_builtins.str] | None = ...,
         publisher_name: _abc.Iterable[_builtins.int] | None = ...,
         placement_name: _abc.Iterable[_builtins.int] | None = ...,
         names: _abc.Iterable[_builtins.str] | None = ...,
@@ -269,7 +281,7 @@ class AuctionsHeld(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_currency", b"bid_currency", "bid_deal_plus_one", b"bid_deal_plus_one", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currencies", b"currencies", "currency", b"currency", "currency_rates", b"currency_rates", "deals", b"deals", "engagement_value_micros", b"engagement_value_micros", "floor_micros", b"floor_micros", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "most_ads", b"most_ads", "most_per_advertiser", b"most_per_advertiser", "names", b"names", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "placement_name", b"placement_name", "price_rule", b"price_rule", "private_auction", b"private_auction", "publisher_name", b"publisher_name", "rate_table", b"rate_table", "schema_version", b"schema_version", "separate", b"separate", "snapshot_sequence", b"snapshot_sequence", "squashing", b"squashing", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_currency", b"bid_currency", "bid_deal_plus_one", b"bid_deal_plus_one", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currencies", b"currencies", "currency", b"currency", "currency_rates", b"currency_rates", "deals", b"deals", "engagement_value_micros", b"engagement_value_micros", "floor_micros", b"floor_micros", "floor_rule", b"floor_rule", "floor_rules", b"floor_rules", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "most_ads", b"most_ads", "most_per_advertiser", b"most_per_advertiser", "names", b"names", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "placement_name", b"placement_name", "price_rule", b"price_rule", "private_auction", b"private_auction", "publisher_name", b"publisher_name", "rate_table", b"rate_table", "schema_version", b"schema_version", "separate", b"separate", "snapshot_sequence", b"snapshot_sequence", "squashing", b"squashing", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

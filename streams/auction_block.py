@@ -116,6 +116,8 @@ class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
     publisher_name: NDArray[np.uint32] = msgspec.field(default_factory=_none)
     placement_name: NDArray[np.uint32] = msgspec.field(default_factory=_none)
     names: list[str] = msgspec.field(default_factory=list)
+    floor_rule: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    floor_rules: list[str] = msgspec.field(default_factory=list)
 
 
 U32: Final = np.dtype("<u4")
@@ -162,6 +164,7 @@ OPTIONAL_COLUMNS: Final[tuple[tuple[str, int, np.dtype[np.generic], str], ...]] 
     ("most_ads", 227, U32, "price_rule"),
     ("separate", 228, U32, "price_rule"),
     ("private_auction", 232, U32, "no_ad_reason"),
+    ("floor_rule", 281, U32, "no_ad_reason"),
 )
 
 
@@ -199,6 +202,7 @@ _SQUASHING_TAG: Final = _varint(230 << 3 | 1)
 _DEALS_TAG: Final = _tag(231)
 _DEAL_ID_TAG: Final = _tag(2)
 _NAMES_TAG: Final = _tag(302)
+_FLOOR_RULES_TAG: Final = _tag(282)
 _OUTSIDE_ROW: Final = b"\x08"
 _OUTSIDE_TEXTS: Final = tuple(
     (name, _tag(field))
@@ -258,6 +262,7 @@ def encode_auctions(columns: AuctionColumns) -> bytes:
     parts += [_outside_bid(bid) for bid in columns.outside_bids]
     parts += _terms(columns)
     parts += [_text(_NAMES_TAG, name) for name in columns.names]
+    parts += [_text(_FLOOR_RULES_TAG, rule) for rule in columns.floor_rules]
     return b"".join(parts)
 
 

@@ -269,6 +269,7 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         squashing=message.squashing,
         deals=[_plain(OfferedDeal, deal) for deal in message.deals],
         names=list(message.names),
+        floor_rules=list(message.floor_rules),
         **columns,
     )
 

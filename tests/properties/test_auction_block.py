@@ -67,6 +67,7 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         ),
         outside_bids=draw(st.lists(st.builds(OutsideBid, ROW, *[TEXT] * 10), max_size=4)),
         names=names,
+        floor_rules=draw(st.lists(TEXT, max_size=3)),
         **columns,
     )
 
@@ -84,6 +85,7 @@ def test_protobuf_reads_what_the_hot_encoder_wrote(batch: AuctionColumns) -> Non
         page_view=batch.page_view,
         bidders=batch.bidders,
         names=batch.names,
+        floor_rules=batch.floor_rules,
         outside_bids=[
             events_pb2.OutsideBid(**{name: getattr(bid, name) for name in bid.__struct_fields__})
             for bid in batch.outside_bids

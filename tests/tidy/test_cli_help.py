@@ -38,7 +38,22 @@ def test_commands_that_print_results_can_print_json() -> None:
 
     # `call` prints nothing but JSON, and `key revoke` has nothing to tell.
     assert without == {
-        *("", "serve", "auction", "feed", "config", "key", "key revoke", "call", "campaigns", "balance", "consent", "invoice")
+        *(
+            "",
+            "serve",
+            "auction",
+            "feed",
+            "config",
+            "key",
+            "key revoke",
+            "call",
+            "campaigns",
+            "balance",
+            "consent",
+            "invoice",
+            "floors",
+            "simulate",
+        )
     }
 
 

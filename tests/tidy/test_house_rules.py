@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDERS = (
     *("accounts", "app", "backends", "bench", "bidders", "client", "common", "exchange", "feed", "loadgen"),
-    *("ranking", "streams", "tests"),
+    *("ranking", "simulation", "streams", "tests"),
 )
 MODULES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 CODE = [file for file in MODULES if file.relative_to(ROOT).parts[0] != "tests"]

@@ -84,6 +84,8 @@ async def test_every_method_of_the_campaign_service_is_called_by_its_name() -> N
         await client.change_bid("l", 5)
         await client.change_budget("l", campaigns_pb2.Budget(total_micros=1))
         await client.set_state("l", campaigns_pb2.STATE_PAUSED)
+        await client.set_pacing("c", campaigns_pb2.PACING_ASAP)
+        await client.forecast_line_item(campaigns_pb2.LineItem())
         await client.get_statistics("l")
 
     methods = campaigns_pb2.DESCRIPTOR.services_by_name["CampaignService"].methods_by_name

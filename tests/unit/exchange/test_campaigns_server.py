@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,9 +11,13 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from backends.event_log_lmdb import LmdbEventLog
+from exchange.auction_wire import PageViewReader
 from exchange.campaigns_server import SERVICE, CampaignServer
+from exchange.forecasts import Forecasts
 from protos import campaigns_pb2 as typed_pb2
 from protos import campaigns_pb2_grpc
+from tests.builders import FlatRanker
 from tests.campaign_stores import CampaignWorld, campaign_world
 
 # Its constructors take dicts and the numbers and names of enums, which the stubs do not say.
@@ -25,6 +30,12 @@ MAX_BYTES = 100_000
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[CampaignWorld]:
     with campaign_world(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[LmdbEventLog]:
+    with closing(LmdbEventLog(tmp_path / "log")) as opened:
         yield opened
 
 
@@ -56,13 +67,23 @@ class Client:
 
 
 @pytest.fixture
-async def client(world: CampaignWorld) -> AsyncIterator[Client]:
+async def client(world: CampaignWorld, log: LmdbEventLog) -> AsyncIterator[Client]:
     server = grpc.aio.server()
     port = server.add_insecure_port("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         made = Client(channel, world)
         campaign_server = CampaignServer(
-            campaigns=world.campaigns, statistics=world.statistics, keys=world.keys, on_change=made.change
+            campaigns=world.campaigns,
+            statistics=world.statistics,
+            forecasts=Forecasts(
+                campaigns=world.campaigns,
+                log=log,
+                clock=world.clock,
+                ranker=FlatRanker(),
+                read=PageViewReader(currency="EUR", tmax_ms=50).from_bytes,
+            ),
+            keys=world.keys,
+            on_change=made.change,
         )
         server.add_generic_rpc_handlers((campaign_server.handler(MAX_BYTES),))
         await server.start()
@@ -135,7 +156,9 @@ async def test_everything_that_is_sent_comes_back(client: Client) -> None:
     )
 
     assert (advertiser.domain, advertiser.state, advertiser.revision) == ("chairs.example", 1, 1)
-    campaign_draft.MergeFrom(campaigns_pb2.Campaign(campaign_id=campaign.campaign_id, state="STATE_ACTIVE", revision=1))
+    campaign_draft.MergeFrom(
+        campaigns_pb2.Campaign(campaign_id=campaign.campaign_id, state="STATE_ACTIVE", revision=1, pacing="PACING_EVEN")
+    )
     assert campaign == campaign_draft
     creative_draft.MergeFrom(
         campaigns_pb2.Creative(creative_id=creative.creative_id, review_state="REVIEW_STATE_PENDING", revision=1)
@@ -213,6 +236,7 @@ async def test_another_tenants_ids_are_not_found(client: Client, rpc: str) -> No
         "parent_id": (advertiser.advertiser_id, campaign.campaign_id),
         "line_item_id": (item.line_item_id,),
         "creative_id": (creative.creative_id,),
+        "campaign_id": (campaign.campaign_id,),
     }
     key = client.operator if rpc == "ReviewCreative" else client.key_b
     message_type = getattr(campaigns_pb2, RPCS_BY_NAME[rpc].input_type.name)
@@ -259,7 +283,7 @@ def fill_in(request: Any, world: CampaignWorld, advertiser_id: str, campaign_id:
     for name in request.DESCRIPTOR.fields_by_name:
         if name in valid:
             getattr(request, name).CopyFrom(valid[name])
-        elif name in ("bid_micros", "state"):
+        elif name in ("bid_micros", "state", "pacing"):
             setattr(request, name, 1)
         elif name == "review_state":
             setattr(request, name, 2)
