@@ -5,52 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 
+from app.http2.answering import Answering
 from app.http2.context import CallContext
-from app.http2.frames import (
-    DATA,
-    END_HEADERS,
-    END_STREAM,
-    HEADERS,
-    Code,
-    StreamBroken,
-    frame,
-    head5,
-    header_frames,
-    window_update,
-)
-from app.http2.header_blocks import ANSWER_HEAD, OK_TRAILERS, metadata_block, plain_head, trailers
+from app.http2.frames import Code, StreamBroken, window_update
 from app.http2.header_fields import Head
-from app.http2.messages import PREFIX, MessageReader, MessageRefused
-from app.http2.stream import Stream
+from app.http2.messages import MessageReader, MessageRefused
 
 if TYPE_CHECKING:
-    from app.http2.connection import Connection
-
-_ANSWER = head5(HEADERS, END_HEADERS, len(ANSWER_HEAD))
-_OK = head5(HEADERS, END_HEADERS | END_STREAM, len(OK_TRAILERS))
-
-_NO_GRPC = {
-    405: b"This port speaks gRPC: calls are made with POST.\n",
-    415: b"This port speaks gRPC: the content-type of a call is application/grpc.\n",
-}
+    from app.http2.open_calls import OpenCalls
 
 _log = logging.getLogger(__name__)
 
 
-class Call(Stream):
+class Call(Answering):
     """One call on one stream; the connection tells it what arrives, and it tells the connection what to send."""
 
     __slots__ = (
         "_arrived",
         "_at_end",
         "_head",
-        "_head_sent",
         "_held",
         "_messages",
         "_reader",
@@ -64,7 +43,7 @@ class Call(Stream):
         "deadline_s",
     )
 
-    def __init__(self, connection: Connection, sid: int, send_window: int, now_s: float, head: Head) -> None:
+    def __init__(self, connection: OpenCalls, sid: int, send_window: int, now_s: float, head: Head) -> None:
         super().__init__(connection, sid, send_window, now_s)
         self._head = head
         self._room = connection.limits.stream_window
@@ -73,7 +52,6 @@ class Call(Stream):
         self._messages: deque[bytes] | None = None
         self._unread = self._held = 0
         self._waiter: asyncio.Future[None] | None = None
-        self._head_sent = False
         self._task: asyncio.Task[None] | None = None
         self._at_end: list[Callable[[], None]] | None = None
         self.abandoned = False
@@ -179,10 +157,7 @@ class Call(Stream):
         refusal = self._head.refusal
         if end and not self.closed and refusal is not None and refusal.http_status:
             # Whoever speaks plain HTTP is answered when it has said everything.
-            text = _NO_GRPC[refusal.http_status]
-            self.connection.emit(header_frames(self.sid, plain_head(refusal.http_status, len(text)), end_stream=False))
-            self.send_data(text)
-            self.send_last(frame(DATA, END_STREAM, self.sid, b""))
+            self.reply_plain(refusal.http_status)
         elif not end:
             self._make_room()
 
@@ -203,7 +178,7 @@ class Call(Stream):
         self._task = None
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("the end of a call failed", exc_info=error)
-            self._finish(grpc.StatusCode.INTERNAL, "", ())
+            self.finish(grpc.StatusCode.INTERNAL, "", ())
 
     async def _answer_single(self, request: Any) -> None:
         method, context = self._head.method, self.context
@@ -216,10 +191,10 @@ class Call(Stream):
             if self.closed:
                 return
             if self._head_sent or context.code() is not grpc.StatusCode.OK or context.trailing_metadata():
-                self._send_message(data)
-                self._finish(context.code(), context.details(), context.trailing_metadata())
+                self.send_message(data)
+                self.finish(context.code(), context.details(), context.trailing_metadata())
             else:
-                self._send_whole(data)
+                self.send_whole(data)
         except (Exception, asyncio.CancelledError) as error:
             self._failed(error)
 
@@ -238,23 +213,23 @@ class Call(Stream):
                     await answering.aclose()
             else:
                 await answering
-            self._finish(context.code(), context.details(), context.trailing_metadata())
+            self.finish(context.code(), context.details(), context.trailing_metadata())
         except (Exception, asyncio.CancelledError) as error:
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
         context = self.context
         if isinstance(error, grpc.aio.AbortError):
-            self._finish(context.code(), context.details(), context.trailing_metadata())
+            self.finish(context.code(), context.details(), context.trailing_metadata())
         elif isinstance(error, MessageRefused):
-            self._finish(error.code, error.reason, ())
+            self.finish(error.code, error.reason, ())
         elif isinstance(error, asyncio.CancelledError):
-            self._finish(grpc.StatusCode.CANCELLED, "the call was cancelled", ())
+            self.finish(grpc.StatusCode.CANCELLED, "the call was cancelled", ())
         else:
             method = self._head.method
             assert method is not None
             _log.error("%s failed", method.path, exc_info=error)
-            self._finish(grpc.StatusCode.UNKNOWN, "the method failed; the server's log says where", ())
+            self.finish(grpc.StatusCode.UNKNOWN, "the method failed; the server's log says where", ())
 
     # ---- what a streaming handler reads
 
@@ -292,70 +267,22 @@ class Call(Stream):
             said = "the request is no such message as this method takes"
             raise MessageRefused(grpc.StatusCode.INVALID_ARGUMENT, said) from None
 
-    # ---- what goes out
-
-    def send_head(self, metadata: Sequence[tuple[str, Any]] = ()) -> None:
-        """Send the header fields, once."""
-        if not self._head_sent and not self.closed:
-            self._head_sent = True
-            block = ANSWER_HEAD + metadata_block(metadata)
-            self.connection.emit(header_frames(self.sid, block, end_stream=False))
-
     async def write(self, message: Any) -> None:
         """Send one message; waits while there is no room for it. CancelledError when the call is over."""
         if self.closed:
             raise asyncio.CancelledError
         method = self._head.method
         assert method is not None
-        self._send_message(message if method.write is None else method.write(message))
+        self.send_message(message if method.write is None else method.write(message))
         if self.is_waiting:
             await self.drained()
 
-    def _send_message(self, data: bytes) -> None:
-        self.send_head()
-        self.send_data(PREFIX.pack(0, len(data)) + data)
-
-    def _send_whole(self, data: bytes) -> None:
-        """Head, one message and status OK: the common answer, joined once where the windows have room for it."""
-        connection = self.connection
-        size = len(data) + 5
-        if (
-            size <= self.send_window
-            and size <= connection.send_window
-            and size <= connection.frame_bytes
-            and not connection.paused
-        ):
-            connection.send_window -= size
-            sid = self.sid.to_bytes(4, "big")
-            prefix = PREFIX.pack(0, len(data))
-            connection.emit(
-                b"".join((_ANSWER, sid, ANSWER_HEAD, head5(DATA, 0, size), sid, prefix, data, _OK, sid, OK_TRAILERS))
-            )
-            self._close()
-        else:
-            self._send_message(data)
-            self._finish(grpc.StatusCode.OK, "", ())
-
-    def _finish(self, code: grpc.StatusCode, message: str, metadata: Any) -> None:
-        if self.closed or self._last:
-            return
-        connection = self.connection
-        try:
-            block = trailers(code, message, metadata, connection.peer_list_bytes)
-        except ValueError:
-            _log.exception("metadata of a call cannot be sent")
-            block = trailers(grpc.StatusCode.INTERNAL, "", (), connection.peer_list_bytes)
-        if not self._head_sent:
-            self._head_sent = True
-            block = ANSWER_HEAD + block
-        self.send_last(header_frames(self.sid, block, end_stream=True))
+    # ---- ends
 
     def _give_up(self, code: grpc.StatusCode, message: str) -> None:
         """End the call before its handler has, or without one."""
-        self._finish(code, message, ())
+        self.finish(code, message, ())
         self._leave_handler()
-
-    # ---- ends
 
     def pass_deadline(self) -> None:
         """The time that the caller gave is over."""

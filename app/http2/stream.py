@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.http2.frames import LARGEST_WINDOW, Code, ConnectionBroken, StreamBroken, data_head
 
 if TYPE_CHECKING:
-    from app.http2.connection import Connection
+    from app.http2.open_calls import OpenCalls
 
 
 class Stream:
@@ -27,7 +27,7 @@ class Stream:
         "sid",
     )
 
-    def __init__(self, connection: Connection, sid: int, send_window: int, now_s: float) -> None:
+    def __init__(self, connection: OpenCalls, sid: int, send_window: int, now_s: float) -> None:
         self.connection = connection
         self.sid = sid
         self.send_window = send_window
@@ -145,4 +145,4 @@ class Stream:
 
     def _close(self) -> None:
         self.closed = True
-        self.connection.answered(self)
+        self.connection.answered(self.sid)
