@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, cast
 from app.http2 import frames as f
 from app.http2.frames import Code, ConnectionBroken, StreamBroken
 from app.http2.open_calls import OpenCalls
+from app.http2.stream import USEFUL_BYTES
 
 if TYPE_CHECKING:
     from app.http2.server import Door
 
 _SHUTDOWN_PING = b"haat bye"
 _SHUTDOWN_PING_S = 1.0
-# A WINDOW_UPDATE of less makes us send frames that are nearly all head.
-_TINY = 256
 _log = logging.getLogger(__name__)
 
 
@@ -194,17 +193,21 @@ class Connection(OpenCalls, asyncio.Protocol):
 
     def _window_update(self, flags: int, sid: int, payload: bytes) -> None:
         increment = f.number_in(payload, "WINDOW_UPDATE") & f.LARGEST_WINDOW
-        if increment < _TINY:
-            self._chore()
+        # A little room makes us send frames that are nearly all head, where something waits for it. Where nothing does,
+        # little is usual: grpcio gives back the five bytes of each message's prefix by themselves.
         if sid:
             call = self._calls.get(sid)
             if call is not None:
+                if increment < USEFUL_BYTES and call.is_waiting:
+                    self._chore()
                 call.widen(increment)
             else:
                 self._check_not_idle(sid, "WINDOW_UPDATE")
             return
         if increment == 0:
             raise ConnectionBroken(Code.PROTOCOL_ERROR, "WINDOW_UPDATE of nothing")
+        if increment < USEFUL_BYTES and self.blocked:
+            self._chore()
         self.send_window += increment
         if self.send_window > f.LARGEST_WINDOW:
             raise ConnectionBroken(Code.FLOW_CONTROL_ERROR, "the connection's window is too large")

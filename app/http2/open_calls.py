@@ -193,6 +193,10 @@ class OpenCalls(Writing):
         if len(self._ended_early) > _ENDED_EARLY_REMEMBERED:
             del self._ended_early[next(iter(self._ended_early))]
 
+    def sent_data(self) -> None:
+        """A piece of a long answer went out: whoever takes it may say so."""
+        self._chores.earn()
+
     def answered(self, sid: int) -> None:
         """The last frame of a call went out."""
         call = self._calls.pop(sid)

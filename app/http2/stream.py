@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from app.http2.open_calls import OpenCalls
 
 
+# A DATA frame of so many bytes is worth the frames that made room for it.
+USEFUL_BYTES = 256
+
+
 class Stream:
     """The sending half of one stream. Header frames go out at once, data as far as both windows reach."""
 
@@ -93,6 +97,8 @@ class Stream:
             connection.emit(data_head(size, self.sid) + bytes(piece))
             self.moved_s = connection.now_s()
             frames -= 1
+            if size >= USEFUL_BYTES:
+                connection.sent_data()
         if waiting:
             connection.blocked[self.sid] = self
             return
