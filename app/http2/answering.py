@@ -39,8 +39,8 @@ class Answering(Stream):
     def send_head(self, metadata: Sequence[tuple[str, Any]] = ()) -> None:
         """Send the header fields, once."""
         if not self._head_sent and not self.closed:
-            self._head_sent = True
             block = ANSWER_HEAD + metadata_block(metadata)
+            self._head_sent = True
             self.connection.emit(header_frames(self.sid, block, end_stream=False))
 
     def send_message(self, data: bytes) -> None:

@@ -79,7 +79,7 @@ class Call(Answering):
             self._check_length()
             self.remote_closed = True
         method = self._head.method
-        if method is None or self.closed:
+        if method is None or self.closed or self.abandoned:
             self._discard(end)
             return
         size = len(data) - 5
@@ -108,7 +108,7 @@ class Call(Answering):
         self._messages.extend(messages)
         self._unread += sum(map(len, messages))
         if not self._hold(self._unread + self._reader.unfinished):
-            raise MessageRefused(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many bytes wait on this connection")
+            raise MessageRefused(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many bytes of calls are waiting")
         if end and self._reader.unfinished:
             raise MessageRefused(grpc.StatusCode.INTERNAL, "the call ended in the middle of a message")
         if method.streams_in:
@@ -137,10 +137,16 @@ class Call(Answering):
         return message
 
     def _hold(self, size: int) -> bool:
-        """This call holds so many bytes of the connection's; False when those are more than it may."""
-        self.connection.buffered += size - self._held
+        """This call holds so many bytes; False when all calls together hold more than they may."""
+        connection, more = self.connection, size - self._held
         self._held = size
-        return self.connection.buffered <= self.connection.limits.buffered_bytes
+        connection.buffered += more
+        connection.server_buffer.held_bytes += more
+        limits = connection.limits
+        return (
+            connection.buffered <= limits.buffered_bytes
+            and connection.server_buffer.held_bytes <= limits.server_buffered_bytes
+        )
 
     def _check_length(self) -> None:
         expected = self._head.content_length
@@ -219,7 +225,7 @@ class Call(Answering):
 
     def _failed(self, error: BaseException) -> None:
         context = self.context
-        if isinstance(error, grpc.aio.AbortError):
+        if isinstance(error, grpc.aio.AbortError) and context.code() is not grpc.StatusCode.OK:
             self.finish(context.code(), context.details(), context.trailing_metadata())
         elif isinstance(error, MessageRefused):
             self.finish(error.code, error.reason, ())
@@ -269,7 +275,7 @@ class Call(Answering):
 
     async def write(self, message: Any) -> None:
         """Send one message; waits while there is no room for it. CancelledError when the call is over."""
-        if self.closed:
+        if self.closed or self.abandoned:
             raise asyncio.CancelledError
         method = self._head.method
         assert method is not None

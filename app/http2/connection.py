@@ -27,7 +27,7 @@ class Connection(OpenCalls, asyncio.Protocol):
     """One connection, from its first byte to its last."""
 
     def __init__(self, door: Door) -> None:
-        super().__init__(asyncio.get_running_loop(), door.limits, door.methods)
+        super().__init__(asyncio.get_running_loop(), door.limits, door.methods, door.buffer)
         self._door = door
         self._rest = b""
         self._greeted = False
@@ -104,7 +104,10 @@ class Connection(OpenCalls, asyncio.Protocol):
             data = self._rest + data
         at, end = 0, len(data)
         if not self._greeted:
-            at = self._greet(data)
+            if not self._greet(data):
+                self._rest = data
+                return
+            at = len(f.PREFACE)
         unpack, handlers = f.HEAD.unpack_from, self._frames
         while end - at >= 9:
             size_and_kind, flags, sid = unpack(data, at)
@@ -131,14 +134,12 @@ class Connection(OpenCalls, asyncio.Protocol):
             at = stop
         self._rest = data[at:]
 
-    def _greet(self, data: bytes) -> int:
+    def _greet(self, data: bytes) -> bool:
         size = len(f.PREFACE)
         if data[:size] != f.PREFACE[: len(data)]:
             raise ConnectionBroken(Code.PROTOCOL_ERROR, "this is a gRPC port: it speaks HTTP/2 only")
-        if len(data) < size:
-            return 0
-        self._greeted = True
-        return size
+        self._greeted = len(data) >= size
+        return self._greeted
 
     def _priority(self, flags: int, sid: int, payload: bytes) -> None:
         if sid == 0:

@@ -8,6 +8,7 @@ before needs no decoding. What we send uses no dynamic table at all.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -21,8 +22,8 @@ from app.http2.methods import Metadata, Methods
 
 # A list this many times longer than allowed ends the connection; below that it is decoded, and only its call refused.
 _HARD_FACTOR = 4
-_BLOCKS_REMEMBERED = 256
-_LONGEST_REMEMBERED = 2048
+_BLOCKS_REMEMBERED = 64
+_LONGEST_REMEMBERED = 1024
 _FIELD_OVERHEAD = 32  # RFC 9113 §6.5.2 counts so much beside each name and value.
 
 
@@ -126,6 +127,7 @@ def _string(text: bytes) -> bytes:
 ANSWER_HEAD = b"\x88" + literal(b"content-type", b"application/grpc")
 OK_TRAILERS = literal(b"grpc-status", b"0")
 _ACCEPT = literal(b"grpc-accept-encoding", ",".join(ENCODINGS).encode())
+_KEY = re.compile(r"[0-9a-z_.-]+")
 _SAFE = frozenset(range(0x20, 0x7F)) - {ord("%")}
 _RESERVED = frozenset({"te", "content-type", "content-length", "connection"})
 
@@ -143,6 +145,8 @@ def metadata_block(metadata: Sequence[tuple[str, Any]]) -> bytes:
         name = key.lower()
         if name in _RESERVED or (name.startswith((":", "grpc-")) and name != "grpc-status-details-bin"):
             continue
+        if not _KEY.fullmatch(name):
+            raise ValueError(f"{name[:100]!r} is no key of metadata")
         if name.endswith("-bin"):
             data = value if isinstance(value, bytes) else str(value).encode()
             text = base64.b64encode(data).rstrip(b"=")

@@ -13,6 +13,7 @@ class Limits:
     message_bytes: int = 16 << 20
     # Parts of messages, and messages that no handler has taken yet, over all streams.
     buffered_bytes: int = 64 << 20
+    server_buffered_bytes: int = 512 << 20  # over all connections
     # What a peer may send before we say that there is room again.
     stream_window: int = 1 << 20
     connection_window: int = 4 << 20
@@ -47,6 +48,15 @@ class Limits:
     keepalive_s: float = 60.0
     # A connection that was told to go keeps its socket for so long, that its peer can read why.
     linger_s: float = 2.0
+
+
+class Buffer:
+    """Bytes that the calls of all connections of one server hold."""
+
+    __slots__ = ("held_bytes",)
+
+    def __init__(self) -> None:
+        self.held_bytes = 0
 
 
 class Budget:

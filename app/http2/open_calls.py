@@ -12,7 +12,7 @@ from app.http2.deadlines import Deadlines
 from app.http2.frames import Code, ConnectionBroken, StreamBroken
 from app.http2.header_blocks import HeaderBlocks, TooLong
 from app.http2.header_fields import Head, Malformed, Refusal
-from app.http2.limits import Budget, Limits
+from app.http2.limits import Budget, Buffer, Limits
 from app.http2.methods import Methods
 from app.http2.writing import Writing
 
@@ -31,7 +31,7 @@ _TOO_LONG = Head(
 class OpenCalls(Writing):
     """The open calls of one connection, and what it remembers of those that are over."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, methods: Methods) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, methods: Methods, buffer: Buffer) -> None:
         super().__init__(loop, limits)
         self.peer = ""
         self.peer_list_bytes = 8192
@@ -39,6 +39,7 @@ class OpenCalls(Writing):
         self.handlers = 0
         # Bytes of requests that calls hold.
         self.buffered = 0
+        self.server_buffer = buffer
         self._blocks = HeaderBlocks(methods, limits.header_list_bytes)
         # A header block whose end has not come: stream, flags, parts, bytes.
         self._block: tuple[int, int, list[bytes], int] | None = None
@@ -69,16 +70,16 @@ class OpenCalls(Writing):
             self._room = self.limits.connection_window
         if flags & f.PADDED:
             payload = f.content(flags, payload)
+        if not payload and not end:
+            self._chore()
         call = self._calls.get(sid)
         if call is None:
             self._check_not_idle(sid, "DATA")
-            if sid not in self._ended_early:
+            if sid not in self._ended_early and sid <= self._take_upto:
                 raise StreamBroken(sid, Code.STREAM_CLOSED)
             return
         if call.remote_closed:
             raise StreamBroken(sid, Code.STREAM_CLOSED)
-        if not payload and not end:
-            self._chore()
         call.receive(payload, size, bool(end))
 
     def _headers(self, flags: int, sid: int, payload: bytes) -> None:

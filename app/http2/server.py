@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import grpc
 
 from app.http2.connection import Connection
-from app.http2.limits import Limits
+from app.http2.limits import Buffer, Limits
 from app.http2.methods import Methods
 
 _SWEEP_S = 1.0
@@ -24,6 +24,7 @@ class Door:
     def __init__(self, handlers: Sequence[grpc.GenericRpcHandler], limits: Limits) -> None:
         self.methods = Methods(handlers)
         self.limits = limits
+        self.buffer = Buffer()
         self.connections: set[Connection] = set()
         self.closed = False
         self._empty: asyncio.Event = asyncio.Event()
