@@ -25,6 +25,7 @@ class Handlers:
 
     started: int = 0
     cancelled: int = 0
+    streams_ended: int = 0
     open_gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def once(self, data: bytes, context: Any) -> bytes:
@@ -68,9 +69,8 @@ class Handlers:
                 if data == b"abort":
                     await context.abort(grpc.StatusCode.ABORTED, "as asked")
                 yield data
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
+        finally:
+            self.streams_ended += 1
 
     async def unread(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         await self.open_gate.wait()
@@ -191,7 +191,7 @@ class Peer:
             ("content-type", instead.get("content_type", "application/grpc")),
             *more,
         ]
-        return cast(bytes, self.encoder.encode(fields))
+        return self.encoder.encode(fields)
 
     def call(self, sid: int, method: str, data: bytes = b"", *more: tuple[str, str]) -> bytes:
         """A whole unary call."""
