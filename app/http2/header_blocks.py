@@ -71,9 +71,7 @@ class HeaderBlocks:
         if known is not None:
             return known
         before = self._table.changes
-        fields = self._fields(block)
-        if self._table.changes != before:
-            self._heads.clear()
+        fields = self.skip(block)
         if sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in fields) > self._list_bytes:
             raise TooLong
         head = read_head(fields, self._methods)
@@ -88,14 +86,8 @@ class HeaderBlocks:
         check_trailers(self.skip(block))
 
     def skip(self, block: bytes) -> list[tuple[bytes, bytes]]:
-        """Keep the table right for a block that nobody reads."""
+        """The fields of a block; also for one that nobody reads, to keep the table right. ConnectionBroken."""
         before = self._table.changes
-        fields = self._fields(block)
-        if self._table.changes != before:
-            self._heads.clear()
-        return fields
-
-    def _fields(self, block: bytes) -> list[tuple[bytes, bytes]]:
         try:
             # With raw=True the library gives pairs of bytes, which its types do not tell.
             return cast("list[tuple[bytes, bytes]]", self._decoder.decode(block, raw=True))
@@ -103,6 +95,9 @@ class HeaderBlocks:
             raise ConnectionBroken(Code.ENHANCE_YOUR_CALM, "a header list far longer than was allowed") from None
         except (HPACKError, IndexError, ValueError):
             raise ConnectionBroken(Code.COMPRESSION_ERROR, "a header block that is no HPACK") from None
+        finally:
+            if self._table.changes != before:
+                self._heads.clear()
 
 
 def literal(name: bytes, value: bytes) -> bytes:
