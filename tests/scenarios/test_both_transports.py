@@ -1,0 +1,74 @@
+"""The running program serves the same through either transport, and drains without failing a call."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from app.demo_keys import DemoKeys
+from app.grpc_transports import TRANSPORTS
+from client.exchange import ExchangeClient
+from loadgen.synthetic import FreshViews, page_views
+from tests.scenarios.conftest import Serve, Served
+
+
+async def _hold_until_stopped(served: Served, api_key: str) -> tuple[int, int]:
+    """Auctions by single calls on two connections, and what became of them while the server was told to stop."""
+    views = FreshViews(page_views(50, seed=1), "both")
+    clients = [ExchangeClient(served.target, api_key, coalesce=False, attempts=1) for _ in range(2)]
+    answered = stopped = 0
+    under_way = [asyncio.ensure_future(clients[number % 2].hold_auction(views.next())) for number in range(64)]
+    await asyncio.sleep(0.05)
+    served.process.send_signal(signal.SIGTERM)
+    for result in await asyncio.gather(*under_way, return_exceptions=True):
+        if isinstance(result, BaseException):
+            stopped += 1
+        else:
+            answered += bool(result.auction_id)
+    for client in clients:
+        await client.close()
+    return answered, stopped
+
+
+@pytest.mark.parametrize("transport", sorted(TRANSPORTS))
+def test_auctions_are_held_and_a_stop_fails_none(transport: str, serve: Serve, keys: DemoKeys) -> None:
+    with serve(set=f"grpc_transport={transport}") as served:
+        answered, failed = asyncio.run(_hold_until_stopped(served, keys.storefront))
+        code = served.process.wait(30)
+
+    assert (answered, failed) == (64, 0)
+    assert code == 0
+
+
+@pytest.mark.parametrize("transport", sorted(TRANSPORTS))
+def test_tls_with_a_client_certificate(transport: str, serve: Serve, keys: DemoKeys, tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    make = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject)
+    subprocess.run([*make, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    credentials = grpc.ssl_channel_credentials(cert.read_bytes(), key.read_bytes(), cert.read_bytes())
+    nobody = grpc.ssl_channel_credentials(cert.read_bytes())
+    config = tmp_path / "haat.toml"
+    config.write_text(
+        f'grpc_transport = "{transport}"\ntls_cert = "{cert}"\ntls_key = "{key}"\ntls_client_ca = "{cert}"\n'
+    )
+
+    async def hold(served: Served, with_credentials: Any) -> str:
+        target = f"localhost:{served.target.rpartition(':')[2]}"
+        client = ExchangeClient(target, keys.storefront, coalesce=False, attempts=1, credentials=with_credentials)
+        try:
+            return (await client.hold_auction(page_views(1, seed=1)[0])).auction_id
+        finally:
+            await client.close()
+
+    with serve(config=str(config)) as served:
+        assert asyncio.run(hold(served, credentials))
+        with pytest.raises(Exception, match="."):
+            asyncio.run(hold(served, nobody))
+        assert served.stop() == 0
