@@ -12,15 +12,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import grpc
-import grpc.aio
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from accounts.grpc_edge import Caller, Method, handlers_for
 from app.background import Background
 from app.demo_pictures import routes as demo_pictures
+from app.grpc_transports import GrpcTransport, handlers_of, open_transport
 from app.http import HttpServer, http_app
 from app.ports_in_use import check_port_free
 from app.settings import Settings
@@ -48,8 +48,6 @@ SERVICES = (
     OPENRTB_SERVICE,
     *MONEY_SERVICES,
 )
-# Beyond what we refuse ourselves, with the field's name, gRPC cuts a message off without reading it.
-_HARD_LIMIT_FACTOR = 4
 
 _log = logging.getLogger(__name__)
 
@@ -92,21 +90,21 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             http, settings.http_host, settings.http_port, tls_cert=settings.tls_cert, tls_key=settings.tls_key,
             most_connections=settings.http_connections,
         )  # fmt: skip
-        server, port, beat = _grpc_server(haat)
+        door, beat = _grpc_door(haat)
         background = Background(haat)
-        await server.start()
+        await door.start()
         serving_http = asyncio.create_task(http_server.run())
         background.start()
         for service in (*SERVICES, ""):
             await beat.set(service, health_pb2.HealthCheckResponse.SERVING)
-        status.grpc_address = f"{settings.grpc_host}:{port}"
+        status.grpc_address = f"{settings.grpc_host}:{door.port}"
         status.ready()
         try:
             yield Running(haat, status.grpc_address, f"{settings.http_host}:{http_server.port}")
         finally:
             status.draining()
             await beat.enter_graceful_shutdown()
-            await server.stop(settings.drain_s)
+            await door.stop(settings.drain_s)
             # Browsers' notices end here, so that nothing is taken after the accounts were settled.
             http_server.stop()
             await serving_http
@@ -149,18 +147,10 @@ def _spare_long_pauses() -> None:
     gc.set_threshold(20_000, 50, 1_000)
 
 
-def _grpc_server(haat: Haat) -> tuple[grpc.aio.Server, int, health.HealthServicer]:
-    settings = haat.settings
-    server = grpc.aio.server(
-        options=(
-            # Without this a second server would share the port without a word.
-            ("grpc.so_reuseport", 0),
-            ("grpc.max_receive_message_length", _HARD_LIMIT_FACTOR * settings.max_message_bytes),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.http2.max_ping_strikes", 4),
-            ("grpc.max_metadata_size", 16 * 1024),
-        )
-    )
+def _grpc_door(haat: Haat) -> tuple[GrpcTransport, health.HealthServicer]:
+    beat = health.HealthServicer()
+    names = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+    mirror = reflection.aio.ReflectionServicer(names)
     handlers = (
         haat.auction_calls.handlers(),
         haat.campaign_server.handler(),
@@ -169,23 +159,10 @@ def _grpc_server(haat: Haat) -> tuple[grpc.aio.Server, int, health.HealthService
         _catalogue_handlers(haat),
         haat.feed_server.handlers(haat.keys),
         haat.openrtb_calls.handlers(),
+        *handlers_of(health_pb2_grpc.add_HealthServicer_to_server, beat),
+        *handlers_of(reflection_pb2_grpc.add_ServerReflectionServicer_to_server, mirror),
     )
-    server.add_generic_rpc_handlers(handlers)
-    beat = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(beat, server)
-    reflection.enable_server_reflection(
-        (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME), server
-    )
-    address = f"{settings.grpc_host}:{settings.grpc_port}"
-    credentials = _credentials(settings)
-    try:
-        if credentials is None:
-            port = server.add_insecure_port(address)
-        else:
-            port = server.add_secure_port(address, credentials)
-    except RuntimeError as error:
-        raise BackendUnavailable(f"gRPC cannot listen on {address}: {error}") from None
-    return server, port, beat
+    return open_transport(haat.settings, handlers), beat
 
 
 def _catalogue_handlers(haat: Haat) -> grpc.GenericRpcHandler:
@@ -202,17 +179,6 @@ def _catalogue_handlers(haat: Haat) -> grpc.GenericRpcHandler:
         "GetProduct": (catalogue_pb2.GetProductRequest, get),
     }
     return handlers_for(CATALOGUE_SERVICE, methods, haat.keys, ("storefront", "operator"), CATALOGUE_MAX_BYTES)
-
-
-def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    if settings.tls_cert is None or settings.tls_key is None:
-        return None
-    authority = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
-    return grpc.ssl_server_credentials(
-        [(settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())],
-        root_certificates=authority,
-        require_client_auth=authority is not None,
-    )
 
 
 async def _settle(haat: Haat) -> None:

@@ -42,6 +42,10 @@ class Settings:
 
     grpc_host: Annotated[str, Is(values.host, "address the gRPC services listen on")] = "127.0.0.1"
     grpc_port: Annotated[int, Is(values.whole(0, 65535), "port of the gRPC services; 0 takes any free one")] = 50051
+    grpc_transport: Annotated[
+        str,
+        Is(values.choice("native", "grpcio"), "who speaks gRPC: native, our own on the event loop, or grpcio"),
+    ] = "native"
     http_host: Annotated[str, Is(values.host, "address of /status, /livez, /readyz and /metrics")] = "127.0.0.1"
     http_port: Annotated[int, Is(values.whole(0, 65535), "port of the HTTP pages; 0 takes any free one")] = 8080
     public_url: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import dataclasses
 import signal
 import tempfile
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import uvloop
 
+from app.grpc_transports import TRANSPORTS, open_transport
 from app.serving import Running, running
 from app.settings import Settings, load
 from bench.inventory import bench_model, fill
@@ -47,9 +49,23 @@ async def _serve(line_items: int, seed: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with exchange(line_items, seed) as (haat, key):
-        print(f"ready {haat.grpc_address} {key}", flush=True)
+    async with exchange(line_items, seed) as (haat, key), _other_door(haat) as (name, target):
+        print(f"ready {haat.grpc_address} {key} {name}={target}", flush=True)
         await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def _other_door(running: Running) -> AsyncIterator[tuple[str, str]]:
+    """The same auctions through the transport that is not the default: its name, and where it listens."""
+    settings = running.haat.settings
+    (name, *_) = (name for name in TRANSPORTS if name != settings.grpc_transport)
+    settings = dataclasses.replace(settings, grpc_transport=name, grpc_port=0)
+    door = open_transport(settings, [running.haat.auction_calls.handlers()])
+    await door.start()
+    try:
+        yield name, f"{settings.grpc_host}:{door.port}"
+    finally:
+        await door.stop(1)
 
 
 def main() -> None:

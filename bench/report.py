@@ -16,6 +16,7 @@ from bench.measure import Round, Spread
 from bench.settings import BenchSettings
 
 ECHO = "echo, unary"
+NATIVE_ECHO = "echo, unary, native transport"
 _PACKAGES = ("grpcio", "haat", "lightgbm", "lmdb", "numba", "numpy", "protobuf", "uvloop")
 _SPREADS = ("per_core_s", "per_s", "p50_ms", "p99_ms")
 
@@ -45,7 +46,7 @@ def table(rows: Mapping[str, Sequence[Round]], remarks: Sequence[str]) -> Table:
             f"{per_s.median:,.0f} [{per_s.least:,.0f}–{per_s.most:,.0f}]",
             f"{_spread(rounds, 'p50_ms').median:.2f}",
             f"{_spread(rounds, 'p99_ms').median:.2f}",
-            f"{_spread(rounds, 'fill').median:.0%}" if name != ECHO else "–",
+            f"{_spread(rounds, 'fill').median:.0%}" if name not in (ECHO, NATIVE_ECHO) else "–",
         )
     return shown
 

@@ -12,14 +12,14 @@ import grpc.aio
 from bench import callers
 from bench.in_process import open_exchange
 from bench.measure import Round, measure, measure_in_process
-from bench.report import ECHO
+from bench.report import ECHO, NATIVE_ECHO
 from bench.server import ServerProcess, start_echo, start_server
 from bench.settings import BenchSettings, cores
 from client.exchange import ExchangeClient
 from loadgen.synthetic import FreshViews, page_views
 
 Say = Callable[[str], None]
-_Row = tuple[str, Callable[[ServerProcess, BenchSettings, FreshViews], callers.Caller], int]
+_Row = tuple[str, ServerProcess, Callable[[ServerProcess, BenchSettings, FreshViews], callers.Caller], int]
 
 
 async def run(settings: BenchSettings, say: Say) -> tuple[dict[str, list[Round]], dict[str, Any]]:
@@ -42,8 +42,12 @@ async def run(settings: BenchSettings, say: Say) -> tuple[dict[str, list[Round]]
     say("starting the exchange")
     async with start_server(settings, server_core) as exchange:
         conditions["answer_bytes"] = await _answer_bytes(exchange, settings, views)
-        async with start_echo(conditions["answer_bytes"], server_core) as echo:
-            found = await _rounds(settings, say, exchange, echo, views)
+        answer_bytes = conditions["answer_bytes"]
+        async with (
+            start_echo(answer_bytes, server_core) as echo,
+            start_echo(answer_bytes, server_core, "native") as native_echo,
+        ):
+            found = await _rounds(settings, say, exchange, (echo, native_echo), views)
     in_process = [one async for one in _in_process(settings, say, views)]
     if in_process:
         found["in process, batches, no transport"] = in_process
@@ -52,20 +56,28 @@ async def run(settings: BenchSettings, say: Say) -> tuple[dict[str, list[Round]]
 
 
 async def _rounds(
-    settings: BenchSettings, say: Say, exchange: ServerProcess, echo: ServerProcess, views: FreshViews
+    settings: BenchSettings,
+    say: Say,
+    exchange: ServerProcess,
+    echoes: tuple[ServerProcess, ServerProcess],
+    views: FreshViews,
 ) -> dict[str, list[Round]]:
     rows: list[_Row] = [
-        (ECHO, callers.echo, settings.unary_in_flight),
-        ("auctions, unary", callers.unary, settings.unary_in_flight),
-        ("auctions, unary, four times as many in flight", callers.unary, 4 * settings.unary_in_flight),
-        ("auctions, stream, coalesced", callers.stream, settings.stream_in_flight),
-        (f"auctions, batches of {settings.batch_size}", callers.batch, settings.batch_in_flight),
+        (ECHO, echoes[0], callers.echo, settings.unary_in_flight),
+        (NATIVE_ECHO, echoes[1], callers.echo, settings.unary_in_flight),
+        ("auctions, unary", exchange, callers.unary, settings.unary_in_flight),
+        *(
+            (f"auctions, unary, {name} transport", exchange.over(name), callers.unary, settings.unary_in_flight)
+            for name in exchange.other_targets
+        ),
+        ("auctions, unary, four times as many in flight", exchange, callers.unary, 4 * settings.unary_in_flight),
+        ("auctions, stream, coalesced", exchange, callers.stream, settings.stream_in_flight),
+        (f"auctions, batches of {settings.batch_size}", exchange, callers.batch, settings.batch_in_flight),
     ]
-    found: dict[str, list[Round]] = {name: [] for name, _, _ in rows}
+    found: dict[str, list[Round]] = {row[0]: [] for row in rows}
     for number in range(1, settings.rounds + 1):
-        for name, open_caller, in_flight in rows:
+        for name, server, open_caller, in_flight in rows:
             say(f"round {number} of {settings.rounds}: {name}")
-            server = echo if name == ECHO else exchange
             caller = open_caller(server, settings, views)
             try:
                 found[name].append(await measure(caller, server.pid, in_flight, settings))

@@ -7,8 +7,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.settings import BenchSettings
@@ -21,11 +21,19 @@ _STOP_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class ServerProcess:
-    """A running server: its process, where it listens, and a storefront's key (empty for the echo)."""
+    """A running server: its process, where it listens, and a storefront's key (empty for the echo).
+
+    `other_targets` are further doors to the same service, by the name of their transport.
+    """
 
     pid: int
     target: str
     api_key: str
+    other_targets: Mapping[str, str] = field(default_factory=dict)
+
+    def over(self, transport: str) -> ServerProcess:
+        """The same server, called through another of its doors."""
+        return replace(self, target=self.other_targets[transport])
 
 
 def start_server(settings: BenchSettings, core: int | None) -> contextlib.AbstractAsyncContextManager[ServerProcess]:
@@ -34,9 +42,12 @@ def start_server(settings: BenchSettings, core: int | None) -> contextlib.Abstra
     return _started((*settings.server_command, *arguments), core, settings.server_start_s)
 
 
-def start_echo(answer_bytes: int, core: int | None) -> contextlib.AbstractAsyncContextManager[ServerProcess]:
-    """A raw grpcio server that answers every call with `answer_bytes` bytes."""
-    return _started((sys.executable, "-m", "bench.echo", "--answer-bytes", str(answer_bytes)), core, 30.0)
+def start_echo(
+    answer_bytes: int, core: int | None, transport: str = "grpcio"
+) -> contextlib.AbstractAsyncContextManager[ServerProcess]:
+    """A server that answers every call with `answer_bytes` bytes: raw grpcio, the yardstick, or our own transport."""
+    words = ("--answer-bytes", str(answer_bytes), "--transport", transport)
+    return _started((sys.executable, "-m", "bench.echo", *words), core, 30.0)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -65,8 +76,8 @@ async def _started(command: tuple[str, ...], core: int | None, within_s: float) 
     with pinned_to(core):
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
     try:
-        target, api_key = await _ready(process, " ".join(command[1:]), within_s)
-        yield ServerProcess(process.pid, target, api_key)
+        target, api_key, others = await _ready(process, " ".join(command[1:]), within_s)
+        yield ServerProcess(process.pid, target, api_key, others)
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -77,14 +88,15 @@ async def _started(command: tuple[str, ...], core: int | None, within_s: float) 
                 await process.wait()
 
 
-async def _ready(process: asyncio.subprocess.Process, command: str, within_s: float) -> tuple[str, str]:
+async def _ready(process: asyncio.subprocess.Process, command: str, within_s: float) -> tuple[str, str, dict[str, str]]:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(within_s):
             while line := await process.stdout.readline():
                 words = line.decode("utf-8", "replace").split()
                 if words[:1] == ["ready"] and len(words) >= 2:
-                    return words[1], words[2] if len(words) > 2 else ""
+                    others = dict(word.split("=", 1) for word in words[3:])
+                    return words[1], words[2] if len(words) > 2 else "", others
             code = await process.wait()
     except TimeoutError:
         raise BackendUnavailable(f"`{command}` was not ready within {within_s:.0f} s") from None

@@ -25,7 +25,8 @@ class BenchSettings:
     distinct_page_views: int = 5_000
     line_items: int = 10_000
     seed: int = 1
-    # Serves the exchange with `line_items` loaded, and prints "ready TARGET API_KEY" when it takes calls.
+    # Serves the exchange with `line_items` loaded, and prints "ready TARGET API_KEY [TRANSPORT=TARGET …]" when it takes
+    # calls.
     server_command: tuple[str, ...] = (sys.executable, "-m", "bench.exchange_server")
     server_start_s: float = 120.0
 

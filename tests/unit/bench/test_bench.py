@@ -14,7 +14,7 @@ import pytest
 
 from bench.__main__ import measured
 from bench.measure import Round, Spread, measure_in_process
-from bench.report import ECHO, ratio_to_echo, remarks_on
+from bench.report import ECHO, NATIVE_ECHO, ratio_to_echo, remarks_on
 from bench.server import cpu_seconds, pinned_to, start_echo, start_server
 from bench.settings import BenchSettings, cores
 from common.errors import BackendUnavailable
@@ -53,7 +53,7 @@ def test_all_rows_are_measured_in_one_run_and_written(tmp_path: Path, capsys: py
     said = json.loads(output.read_text())
     assert code == 0
     unary = ["auctions, unary", "auctions, unary, four times as many in flight"]
-    rows = [ECHO, *unary, "auctions, stream, coalesced", "auctions, batches of 8"]
+    rows = [ECHO, NATIVE_ECHO, *unary, "auctions, stream, coalesced", "auctions, batches of 8"]
     assert [name for name in said["rows"] if not name.startswith("in process")] == rows
     for row in said["rows"].values():
         assert row["rounds"][0]["page_views"] > 0
