@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from app.floor_files import RULES_FILE, load_rules
-from app.wiring import Haat, learned_floors_of
+from app.haat import Haat
+from app.wiring import learned_floors_of
 from common.errors import HaatError
 from exchange.log_samples import batches, sample_of
 from exchange.pacing_history import PacingHistory

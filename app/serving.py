@@ -21,12 +21,13 @@ from accounts.grpc_edge import Caller, Method, handlers_for
 from app.background import Background
 from app.demo_pictures import routes as demo_pictures
 from app.grpc_transports import GrpcTransport, handlers_of, open_transport
+from app.haat import Haat
 from app.http import HttpServer, http_app
 from app.ports_in_use import check_port_free
 from app.settings import Settings
 from app.status import HaatStatus
 from app.warm_up import kernels_are_compiled, warm_up
-from app.wiring import Haat, wire
+from app.wiring import wire
 from app.wiring_money import MONEY_SERVICES
 from common.errors import BackendUnavailable
 from exchange.campaigns_server import SERVICE as CAMPAIGN_SERVICE

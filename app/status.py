@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from app.haat import Haat
 from app.http import Status
 from app.metrics import Readings
 from app.version import version
-from app.wiring import Haat
 
 
 class HaatStatus:

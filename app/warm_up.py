@@ -6,7 +6,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from app.wiring import Haat
+from app.haat import Haat
 from bidders.roster import ROSTER
 from exchange.auction import Auction
 from exchange.creatives.composer import Composer

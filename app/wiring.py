@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import logging
-import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from random import Random
 from typing import Literal, cast
-
-from starlette.routing import BaseRoute
 
 from accounts.keys import CachedApiKeys
 from accounts.tenants import Accounts
 from app import vast_pages
-from app.bridges import CountedNotices, FeedAds, ImpressionMemory, facts_of, tell_outbox
+from app.bridges import CountedNotices, ImpressionMemory, facts_of, tell_outbox
 from app.consent import FollowedPolicy
 from app.currency_files import reader_of
 from app.floor_files import load_learned, load_rules
-from app.measuring import Measuring, wire_measuring
+from app.haat import Haat
+from app.measuring import wire_measuring
 from app.metrics import AuctionMetrics
 from app.settings import Settings
 from app.version import version
-from app.wiring_money import Money, wire_money
+from app.wiring_feed import wire_feed
+from app.wiring_money import wire_money
 from backends.accounts_sql import SqlAccountStore
 from backends.budget_ledger_sql import SqlBudgetLedger
 from backends.campaigns_sql import SqlCampaignStore
@@ -34,7 +30,6 @@ from backends.exchange_switch_sql import SqlExchangeSwitch
 from backends.line_items_sql import SqlLineItemSource
 from backends.outbox_sql import OutboxRelay
 from backends.paced_accounts_sql import SqlPacedAccounts
-from backends.posts_sql import SqlPostStore
 from backends.profiles_lmdb import LmdbProfileStore
 from backends.sold_facts_sql import SqlSoldFacts
 from backends.sql import open_engine, sqlite_url
@@ -69,8 +64,8 @@ from exchange.openrtb.to_page_view import Terms as OpenRtbTerms
 from exchange.pacer import Pacer
 from exchange.page_rules import PageRules
 from exchange.pause import ExchangePause
-from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
-from exchange.recovery import Recovered, recover
+from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord
+from exchange.recovery import recover
 from exchange.server import AuctionCalls
 from exchange.session_answers import SessionAnswers
 from exchange.session_impressions import SessionImpressions
@@ -78,17 +73,6 @@ from exchange.spend import SpendProjector
 from exchange.spend_watch import SpendWatch
 from exchange.statistics import Statistics
 from exchange.supply_chain import OurNode
-from feed import engagement
-from feed.ad_slots import AdSlots
-from feed.cursor import Cursors
-from feed.index import FeedIndex
-from feed.posts import Posts
-from feed.products import CatalogueProducts
-from feed.recording import Recorder
-from feed.server import FeedServer
-from feed.sessions import InProcessSessions
-from feed.timeline import Timeline
-from feed.visitors import RememberedVisitors
 from ranking.scoring import ClickRanker, open_ranker
 from streams import schemas
 from streams.auction_block import AuctionColumns, encode_auctions
@@ -104,54 +88,6 @@ HOLDER = "exchange-1"
 _NOWHERE_MS = 10_000
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class Haat:
-    """Everything that serves, wired and not yet running."""
-
-    settings: Settings
-    clock: Clock
-    log: LmdbEventLog
-    publisher: Publisher
-    profile_store: LmdbProfileStore
-    catalogue: Catalogue
-    catalogue_calls: CatalogueCalls
-    accounts: Accounts
-    keys: CachedApiKeys
-    campaigns: Campaigns
-    campaign_server: CampaignServer
-    money: Money
-    statistics: Statistics
-    ledger: SqlBudgetLedger
-    book: BudgetBook
-    holds: Holds
-    notices: Notices
-    counted_notices: CountedNotices
-    recovered: Recovered
-    projector: SpendProjector
-    spend_watch: SpendWatch
-    pacer: Pacer
-    floors: Floors
-    relay: OutboxRelay
-    follower: InventoryFollower
-    outside: list[RemoteBidder]
-    auction: Auction
-    currencies: Currencies
-    auction_calls: AuctionCalls
-    openrtb_calls: OpenRtbCalls
-    feed_server: FeedServer
-    metrics: AuctionMetrics
-    ranker: Ranker
-    # "model" or "prior"
-    serving: str
-    model_version: str
-    ranker_sentence: str
-    measuring: Measuring
-    # What the services serve over HTTP, beside the pages about haat itself.
-    routes: list[BaseRoute]
-    consent: FollowedPolicy
-    close: Callable[[], None]
 
 
 def wire(settings: Settings, clock: Clock | None = None) -> Haat:
@@ -344,26 +280,9 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
     )
     catalogue.on_change(partial(_products_changed, follower))
 
-    products = CatalogueProducts(catalogue)
-    post_store = SqlPostStore(engine)
-    index = FeedIndex(products=products)
-    index.fold(post_store.all())
-    engagement.restore(index, log, clock.now_ms())
-    sessions = InProcessSessions()
-    remembered = RememberedVisitors(profiles)
-    feed_server = FeedServer(
-        posts=Posts(store=post_store, clock=clock, products=products),
-        index=index,
-        timeline=Timeline(index=index, sessions=sessions, products=products, profiles=remembered, clock=clock),
-        recorder=Recorder(
-            index=index, sessions=sessions, store=post_store, profiles=remembered, clock=clock,
-            publish=publisher.publish,
-        ),
-        ads=AdSlots(source=FeedAds(auction, settings.currency), deadline_ms=settings.tmax_ms),
-        cursors=Cursors(secret=_secret(data_dir)),
-        publish=publisher.publish,
-        clock=clock,
-        chance=Random(),
+    feed_server = wire_feed(
+        settings, clock, engine=engine, log=log, publisher=publisher, catalogue=catalogue, profiles=profiles,
+        auction=auction,
     )  # fmt: skip
     return Haat(
         settings=settings,
@@ -469,12 +388,3 @@ async def _fund(book: BudgetBook, pacer: Pacer, watch: SpendWatch, changed: obje
     }
     await book.renew(accounts)
     await book.top_up()
-
-
-def _secret(data_dir: Path) -> bytes:
-    """The key that feed cursors are signed with; made once, readable by the owner alone."""
-    path = data_dir / "cursor.key"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
-    return path.read_bytes()

@@ -6,8 +6,9 @@ from pathlib import Path
 from random import Random
 
 from accounts.grpc_edge import Caller
+from app.haat import Haat
 from app.settings import Settings
-from app.wiring import Haat, wire
+from app.wiring import wire
 from common.money import MICROS
 from exchange.campaign_values import (
     Advertiser,

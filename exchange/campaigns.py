@@ -18,8 +18,18 @@ from common.clock import Clock
 from common.errors import Conflict, FieldError, InvalidInput, NotFound, PermissionDenied
 from common.ids import new_id, new_ids, text_of
 from exchange import campaign_checks as checks
+from exchange.campaign_lookups import (
+    find_advertiser,
+    find_budgeted,
+    find_campaign,
+    find_creative,
+    find_line_item,
+    find_stateful,
+    require_id,
+    unknown,
+)
 from exchange.campaign_pages import Page, asked_page
-from exchange.campaign_ports import Answered, Audit, CampaignReads, CampaignStore, CampaignWrites, Change, SpentBudgets
+from exchange.campaign_ports import Answered, Audit, CampaignStore, CampaignWrites, Change, SpentBudgets
 from exchange.campaign_text import check_key
 from exchange.campaign_values import (
     Advertiser,
@@ -75,7 +85,7 @@ class Campaigns:
 
         def work(unit: CampaignWrites) -> tuple[Advertiser, list[Change]]:
             if not unit.has_tenant(write.tenant_id):
-                raise _unknown("tenant", write.tenant_id)
+                raise unknown("tenant", write.tenant_id)
             fresh = replace(checked, advertiser_id=new_id(self._clock.now_ms()), revision=1)
             added = unit.add_advertiser(write.tenant_id, fresh)
             return added, [Change("advertiser", added.advertiser_id, 1)]
@@ -88,7 +98,7 @@ class Campaigns:
         checked = checks.checked_campaign(draft, self._currency, errors, self._knows_currency)
 
         def work(unit: CampaignWrites) -> tuple[Campaign, list[Change]]:
-            _advertiser(unit, write.tenant_id, checked.advertiser_id)
+            find_advertiser(unit, write.tenant_id, checked.advertiser_id)
             fresh = replace(checked, campaign_id=new_id(self._clock.now_ms()), revision=1)
             added = unit.add_campaign(write.tenant_id, fresh)
             return added, [Change("campaign", added.campaign_id, 1)]
@@ -101,7 +111,7 @@ class Campaigns:
         checked = checked_creative(draft, errors)
 
         def work(unit: CampaignWrites) -> tuple[Creative, list[Change]]:
-            _advertiser(unit, write.tenant_id, checked.advertiser_id)
+            find_advertiser(unit, write.tenant_id, checked.advertiser_id)
             made = new_id(self._clock.now_ms())
             fresh = replace(checked, creative_id=made, review_state=ReviewState.PENDING, revision=1)
             added = unit.add_creative(write.tenant_id, fresh)
@@ -115,7 +125,7 @@ class Campaigns:
         Conflict when `draft.revision` is given and the creative has another one.
         """
         errors: list[FieldError] = []
-        _require_id("creative_id", creative_id, errors)
+        require_id("creative_id", creative_id, errors)
         # Which advertiser and format it has, only the store can say: the draft is checked as what it will be.
         with self._store.reading() as unit:
             before = unit.creative(write.tenant_id, creative_id)
@@ -128,7 +138,7 @@ class Campaigns:
         checked = checked_creative(owned, errors) if before is not None else draft
 
         def work(unit: CampaignWrites) -> tuple[Creative, list[Change]]:
-            current = _creative(unit, write.tenant_id, creative_id)
+            current = find_creative(unit, write.tenant_id, creative_id)
             if draft.revision not in (0, current.revision):
                 raise Conflict("the creative changed meanwhile: read it and send the change again")
             changed = changed_creative(current, checked)
@@ -157,8 +167,8 @@ class Campaigns:
         if errors:
             raise InvalidInput(errors)
         with self._store.reading() as unit:
-            campaign = _campaign(unit, tenant_id, checked.campaign_id)
-            advertiser = _advertiser(unit, tenant_id, campaign.advertiser_id)
+            campaign = find_campaign(unit, tenant_id, checked.campaign_id)
+            advertiser = find_advertiser(unit, tenant_id, campaign.advertiser_id)
             found = unit.creatives_by_id(tenant_id, checked.creative_ids)
         for creative_id in checked.creative_ids:
             if creative_id not in found or found[creative_id].advertiser_id != advertiser.advertiser_id:
@@ -182,10 +192,10 @@ class Campaigns:
         """Another bid for a line item."""
         errors: list[FieldError] = []
         checks.check_bid("bid_micros", bid_micros, errors)
-        _require_id("line_item_id", line_item_id, errors)
+        require_id("line_item_id", line_item_id, errors)
 
         def work(unit: CampaignWrites) -> tuple[LineItem, list[Change]]:
-            item = _line_item(unit, write.tenant_id, line_item_id)
+            item = find_line_item(unit, write.tenant_id, line_item_id)
             changed = replace(item, bid_micros=bid_micros, revision=item.revision + 1)
             unit.set_bid(line_item_id, bid_micros, changed.revision)
             return changed, [Change("line_item", line_item_id, changed.revision)]
@@ -196,20 +206,20 @@ class Campaigns:
         """Another budget for a campaign or a line item; below what is spent already, it stops there."""
         errors: list[FieldError] = []
         checks.check_budget("budget", budget, errors, needs_limit=False)
-        _require_id("id", id, errors)
+        require_id("id", id, errors)
         check_key("idempotency_key", write.idempotency_key, errors)
         if errors:
             raise InvalidInput(errors)
         # What is spent is read before the transaction, which would keep the ledger waiting.
         with self._store.reading() as unit:
-            thing = _budgeted(unit, write.tenant_id, id)
+            thing = find_budgeted(unit, write.tenant_id, id)
         account = thing.number + (CAMPAIGN_ACCOUNTS if isinstance(thing, Campaign) else 0)
         if isinstance(thing, Campaign):
             checks.check_budget("budget", budget, errors, needs_limit=True)
         spent = self._spent.state(account, self._clock.now_ms())
 
         def work(unit: CampaignWrites) -> tuple[BudgetState, list[Change]]:
-            found = _budgeted(unit, write.tenant_id, id)
+            found = find_budgeted(unit, write.tenant_id, id)
             kind = "campaign" if isinstance(found, Campaign) else "line_item"
             unit.set_budget(kind, id, budget, found.revision + 1)
             state = BudgetState(budget, spent.spent_total_micros, spent.spent_today_micros)
@@ -221,10 +231,10 @@ class Campaigns:
         """Pause or resume an advertiser, a campaign or a line item; what is below a paused one does not run."""
         errors: list[FieldError] = []
         checks.check_state("state", state, errors)
-        _require_id("id", id, errors)
+        require_id("id", id, errors)
 
         def work(unit: CampaignWrites) -> tuple[StateSet, list[Change]]:
-            kind, thing = _stateful(unit, write.tenant_id, id)
+            kind, thing = find_stateful(unit, write.tenant_id, id)
             if thing.state == state:
                 return StateSet(id, state, thing.revision), []
             unit.set_state(kind, id, state, thing.revision + 1)
@@ -236,10 +246,10 @@ class Campaigns:
         """Spend a campaign's budgets evenly, or as fast as possible."""
         errors: list[FieldError] = []
         checks.check_pacing("pacing", pacing, errors)
-        _require_id("campaign_id", campaign_id, errors)
+        require_id("campaign_id", campaign_id, errors)
 
         def work(unit: CampaignWrites) -> tuple[Campaign, list[Change]]:
-            campaign = _campaign(unit, write.tenant_id, campaign_id)
+            campaign = find_campaign(unit, write.tenant_id, campaign_id)
             if campaign.pacing == pacing:
                 return campaign, []
             changed = replace(campaign, pacing=pacing, revision=campaign.revision + 1)
@@ -255,10 +265,10 @@ class Campaigns:
         errors: list[FieldError] = []
         if review_state not in (ReviewState.APPROVED, ReviewState.REFUSED):
             errors.append(FieldError("review_state", f"is {review_state}", "choose approved or refused"))
-        _require_id("creative_id", creative_id, errors)
+        require_id("creative_id", creative_id, errors)
 
         def work(unit: CampaignWrites) -> tuple[Creative, list[Change]]:
-            creative = _creative(unit, write.tenant_id, creative_id)
+            creative = find_creative(unit, write.tenant_id, creative_id)
             changed = replace(creative, review_state=review_state, revision=creative.revision + 1)
             unit.set_review_state(creative_id, review_state, changed.revision)
             return changed, [Change("creative", creative_id, changed.revision)]
@@ -268,22 +278,22 @@ class Campaigns:
     def advertiser(self, tenant_id: str, advertiser_id: str) -> Advertiser:
         """One advertiser."""
         with self._store.reading() as unit:
-            return _advertiser(unit, tenant_id, advertiser_id)
+            return find_advertiser(unit, tenant_id, advertiser_id)
 
     def campaign(self, tenant_id: str, campaign_id: str) -> Campaign:
         """One campaign."""
         with self._store.reading() as unit:
-            return _campaign(unit, tenant_id, campaign_id)
+            return find_campaign(unit, tenant_id, campaign_id)
 
     def creative(self, tenant_id: str, creative_id: str) -> Creative:
         """One creative."""
         with self._store.reading() as unit:
-            return _creative(unit, tenant_id, creative_id)
+            return find_creative(unit, tenant_id, creative_id)
 
     def line_item(self, tenant_id: str, line_item_id: str) -> LineItem:
         """One line item."""
         with self._store.reading() as unit:
-            return _line_item(unit, tenant_id, line_item_id)
+            return find_line_item(unit, tenant_id, line_item_id)
 
     def advertisers(self, tenant_id: str, page_size: int = 0, page_token: str = "") -> Page[Advertiser]:
         """The tenant's advertisers, oldest first."""
@@ -297,34 +307,34 @@ class Campaigns:
     def campaigns(self, tenant_id: str, advertiser_id: str, page_size: int = 0, page_token: str = "") -> Page[Campaign]:
         """The campaigns of an advertiser, oldest first."""
         errors: list[FieldError] = []
-        _require_id("parent_id", advertiser_id, errors)
+        require_id("parent_id", advertiser_id, errors)
         asked = asked_page(f"campaigns {advertiser_id}", page_size, page_token, errors)
         if errors:
             raise InvalidInput(errors)
         with self._store.reading() as unit:
-            _advertiser(unit, tenant_id, advertiser_id)
+            find_advertiser(unit, tenant_id, advertiser_id)
             return asked.cut(lambda after, limit: unit.campaigns(tenant_id, advertiser_id, after, limit))
 
     def creatives(self, tenant_id: str, advertiser_id: str, page_size: int = 0, page_token: str = "") -> Page[Creative]:
         """The creatives of an advertiser, oldest first."""
         errors: list[FieldError] = []
-        _require_id("parent_id", advertiser_id, errors)
+        require_id("parent_id", advertiser_id, errors)
         asked = asked_page(f"creatives {advertiser_id}", page_size, page_token, errors)
         if errors:
             raise InvalidInput(errors)
         with self._store.reading() as unit:
-            _advertiser(unit, tenant_id, advertiser_id)
+            find_advertiser(unit, tenant_id, advertiser_id)
             return asked.cut(lambda after, limit: unit.creatives(tenant_id, advertiser_id, after, limit))
 
     def line_items(self, tenant_id: str, campaign_id: str, page_size: int = 0, page_token: str = "") -> Page[LineItem]:
         """The line items of a campaign, oldest first."""
         errors: list[FieldError] = []
-        _require_id("parent_id", campaign_id, errors)
+        require_id("parent_id", campaign_id, errors)
         asked = asked_page(f"line_items {campaign_id}", page_size, page_token, errors)
         if errors:
             raise InvalidInput(errors)
         with self._store.reading() as unit:
-            _campaign(unit, tenant_id, campaign_id)
+            find_campaign(unit, tenant_id, campaign_id)
             return asked.cut(lambda after, limit: unit.line_items(tenant_id, campaign_id, after, limit))
 
     def once(
@@ -369,7 +379,7 @@ class Campaigns:
 
     def _add_line_items(self, unit: CampaignWrites, tenant_id: str, drafts: Sequence[LineItem]) -> list[LineItem]:
         campaigns = {
-            campaign_id: _campaign(unit, tenant_id, campaign_id)
+            campaign_id: find_campaign(unit, tenant_id, campaign_id)
             for campaign_id in dict.fromkeys(draft.campaign_id for draft in drafts)
         }
         wanted = list(dict.fromkeys(creative_id for draft in drafts for creative_id in draft.creative_ids))
@@ -386,60 +396,3 @@ class Campaigns:
             for draft, number in zip(drafts, sorted(made), strict=True)
         ]
         return unit.add_line_items(tenant_id, fresh)
-
-
-def _advertiser(unit: CampaignReads, tenant_id: str, advertiser_id: str) -> Advertiser:
-    found = unit.advertiser(tenant_id, advertiser_id)
-    if found is None:
-        raise _unknown("advertiser", advertiser_id)
-    return found
-
-
-def _campaign(unit: CampaignReads, tenant_id: str, campaign_id: str) -> Campaign:
-    found = unit.campaign(tenant_id, campaign_id)
-    if found is None:
-        raise _unknown("campaign", campaign_id)
-    return found
-
-
-def _creative(unit: CampaignReads, tenant_id: str, creative_id: str) -> Creative:
-    found = unit.creative(tenant_id, creative_id)
-    if found is None:
-        raise _unknown("creative", creative_id)
-    return found
-
-
-def _line_item(unit: CampaignReads, tenant_id: str, line_item_id: str) -> LineItem:
-    found = unit.line_item(tenant_id, line_item_id)
-    if found is None:
-        raise _unknown("line item", line_item_id)
-    return found
-
-
-def _budgeted(unit: CampaignReads, tenant_id: str, id: str) -> Campaign | LineItem:
-    found = unit.line_item(tenant_id, id) or unit.campaign(tenant_id, id)
-    if found is None:
-        raise _unknown("campaign or line item", id)
-    return found
-
-
-def _stateful(unit: CampaignReads, tenant_id: str, id: str) -> tuple[str, Advertiser | Campaign | LineItem]:
-    line_item = unit.line_item(tenant_id, id)
-    if line_item is not None:
-        return "line_item", line_item
-    campaign = unit.campaign(tenant_id, id)
-    if campaign is not None:
-        return "campaign", campaign
-    advertiser = unit.advertiser(tenant_id, id)
-    if advertiser is not None:
-        return "advertiser", advertiser
-    raise _unknown("advertiser, campaign or line item", id)
-
-
-def _require_id(field: str, id: str, errors: list[FieldError]) -> None:
-    if not id:
-        errors.append(FieldError(field, "is empty", "name one"))
-
-
-def _unknown(kind: str, id: str) -> NotFound:
-    return NotFound(f"there is no {kind} {id[:40]!r}")

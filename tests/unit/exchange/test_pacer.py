@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from accounts.ports import Caller
 from app.background import Background
+from app.haat import Haat
 from app.settings import Settings
 from app.status import HaatStatus
-from app.wiring import Haat, wire
+from app.wiring import wire
 from common.clock import SteppedClock
 from common.ids import new_id
 from exchange.campaign_values import Budget, FrequencyCap, LineItem, ReviewState, Schedule
