@@ -32,7 +32,7 @@ check: $(VENV)/installed-dev  ## format, lint, types, import contracts, quick te
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -n auto --dist loadfile -m "not slow"
 
 .PHONY: format
 format: $(VENV)/installed-dev  ## put the code in the project's format
@@ -41,7 +41,7 @@ format: $(VENV)/installed-dev  ## put the code in the project's format
 
 .PHONY: test
 test: $(VENV)/installed-dev  ## all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 .PHONY: simulate
 simulate: $(VENV)/installed-dev  ## kill the exchange at its write points and audit the money: KILLS=200 SEED=1

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, Row, Select, Table, insert, select, update
 
 from backends import outbox_sql
 from backends.budget_ledger_sql import write_budget
+from backends.campaign_rows import advertiser_of, campaign_of, creative_of, creative_row, line_item_of, line_item_row
 from backends.change_history_sql import HistoryRows, Thing
 from backends.sql import chunks, reading, writing
 from backends.sql_tables_accounts import AUDIT, TENANTS
@@ -30,24 +31,13 @@ from exchange.campaign_values import (
     Advertiser,
     Budget,
     Campaign,
-    Cap,
     Creative,
-    FrequencyCap,
     LineItem,
-    Schedule,
-    Targeting,
 )
 from exchange.ports import CAMPAIGN_ACCOUNTS
 from streams.topics import CAMPAIGN_CHANGES
 
 _TABLES = {"advertiser": ADVERTISERS, "campaign": CAMPAIGNS, "creative": CREATIVES, "line_item": LINE_ITEMS}
-
-TARGETING = msgspec.json.Decoder(Targeting)
-HOURS = msgspec.json.Decoder(tuple[int, ...])
-DEAL_IDS = msgspec.json.Decoder(tuple[str, ...])
-CAPS = msgspec.json.Decoder(tuple[Cap, ...])
-NUMBERS = HOURS
-MEDIA_FILES = msgspec.json.Decoder(tuple[ports.MediaFile, ...])
 
 _CAMPAIGN_ROWS = select(CAMPAIGNS, ADVERTISERS.c.advertiser_id).join(ADVERTISERS)
 _CREATIVE_ROWS = select(CREATIVES, ADVERTISERS.c.advertiser_id).join(ADVERTISERS)
@@ -81,15 +71,15 @@ class _Unit(HistoryRows):
 
     def advertiser(self, tenant_id: str, advertiser_id: str) -> Advertiser | None:
         row = self._own(select(ADVERTISERS), ADVERTISERS, "advertiser_id", tenant_id, advertiser_id)
-        return row and _advertiser(row)
+        return row and advertiser_of(row)
 
     def campaign(self, tenant_id: str, campaign_id: str) -> Campaign | None:
         row = self._own(_CAMPAIGN_ROWS, CAMPAIGNS, "campaign_id", tenant_id, campaign_id)
-        return row and _campaign(row)
+        return row and campaign_of(row)
 
     def creative(self, tenant_id: str, creative_id: str) -> Creative | None:
         row = self._own(_CREATIVE_ROWS, CREATIVES, "creative_id", tenant_id, creative_id)
-        return row and _creative(row)
+        return row and creative_of(row)
 
     def line_item(self, tenant_id: str, line_item_id: str) -> LineItem | None:
         row = self._own(_LINE_ITEM_ROWS, LINE_ITEMS, "line_item_id", tenant_id, line_item_id)
@@ -100,21 +90,21 @@ class _Unit(HistoryRows):
         found: dict[str, Creative] = {}
         for some in chunks(filter(_is_id, creative_ids)):
             for row in self._connection.execute(own.where(CREATIVES.c.creative_id.in_(some))):
-                found[row.creative_id] = _creative(row)
+                found[row.creative_id] = creative_of(row)
         return found
 
     def advertisers(self, tenant_id: str, after_number: int, limit: int) -> list[Advertiser]:
         return [
-            _advertiser(row) for row in self._page(select(ADVERTISERS), ADVERTISERS, tenant_id, after_number, limit)
+            advertiser_of(row) for row in self._page(select(ADVERTISERS), ADVERTISERS, tenant_id, after_number, limit)
         ]
 
     def campaigns(self, tenant_id: str, advertiser_id: str, after_number: int, limit: int) -> list[Campaign]:
         below = _CAMPAIGN_ROWS.where(ADVERTISERS.c.advertiser_id == advertiser_id)
-        return [_campaign(row) for row in self._page(below, CAMPAIGNS, tenant_id, after_number, limit)]
+        return [campaign_of(row) for row in self._page(below, CAMPAIGNS, tenant_id, after_number, limit)]
 
     def creatives(self, tenant_id: str, advertiser_id: str, after_number: int, limit: int) -> list[Creative]:
         below = _CREATIVE_ROWS.where(ADVERTISERS.c.advertiser_id == advertiser_id)
-        return [_creative(row) for row in self._page(below, CREATIVES, tenant_id, after_number, limit)]
+        return [creative_of(row) for row in self._page(below, CREATIVES, tenant_id, after_number, limit)]
 
     def line_items(self, tenant_id: str, campaign_id: str, after_number: int, limit: int) -> list[LineItem]:
         below = _LINE_ITEM_ROWS.where(CAMPAIGNS.c.campaign_id == campaign_id)
@@ -148,7 +138,7 @@ class _Unit(HistoryRows):
         return self._made("campaign", added)
 
     def add_creative(self, tenant_id: str, creative: Creative) -> Creative:
-        row = _creative_row(creative) | {
+        row = creative_row(creative) | {
             "tenant_id": tenant_id,
             "advertiser_number": self._number(ADVERTISERS, "advertiser_id", creative.advertiser_id),
         }
@@ -158,7 +148,7 @@ class _Unit(HistoryRows):
         campaigns = self._campaigns_by_id({item.campaign_id for item in line_items})
         wanted = {creative_id for item in line_items for creative_id in item.creative_ids}
         creatives = self._numbers(CREATIVES, "creative_id", wanted)
-        rows = [_line_item_row(tenant_id, item, campaigns[item.campaign_id].number) for item in line_items]
+        rows = [line_item_row(tenant_id, item, campaigns[item.campaign_id].number) for item in line_items]
         added = [
             replace(item, number=number)
             for item, number in zip(line_items, self._insert(LINE_ITEMS, rows), strict=True)
@@ -185,7 +175,7 @@ class _Unit(HistoryRows):
         before = self._of("line_item", line_item.line_item_id)
         self._connection.execute(LINE_ITEM_CREATIVES.delete().where(old))
         self._link([line_item], self._numbers(CREATIVES, "creative_id", set(line_item.creative_ids)))
-        row = _line_item_row(tenant_id, line_item, campaign.number)
+        row = line_item_row(tenant_id, line_item, campaign.number)
         self._update("line_item", line_item.line_item_id, _settable(LINE_ITEMS, row), before)
         self._write_budget(line_item.number, line_item.budget, campaign)
 
@@ -197,7 +187,7 @@ class _Unit(HistoryRows):
 
     def set_creative(self, creative: Creative) -> None:
         known = {column.name for column in CREATIVES.columns} - {"number", "creative_id"}
-        values = {name: value for name, value in _creative_row(creative).items() if name in known}
+        values = {name: value for name, value in creative_row(creative).items() if name in known}
         self._update("creative", creative.creative_id, values)
 
     def set_bid(self, line_item_id: str, bid_micros: int, revision: int) -> None:
@@ -210,7 +200,7 @@ class _Unit(HistoryRows):
             self._write_budget(campaign.number + CAMPAIGN_ACCOUNTS, budget, campaign)
         else:
             row = self._connection.execute(_CAMPAIGN_ROWS.join(LINE_ITEMS).where(LINE_ITEMS.c.line_item_id == id)).one()
-            self._write_budget(self._number(LINE_ITEMS, "line_item_id", id), budget, _campaign(row))
+            self._write_budget(self._number(LINE_ITEMS, "line_item_id", id), budget, campaign_of(row))
 
     def set_pacing(self, campaign_id: str, pacing: int, revision: int) -> None:
         self._update("campaign", campaign_id, {"pacing": pacing, "revision": revision})
@@ -265,7 +255,7 @@ class _Unit(HistoryRows):
         found: dict[str, Campaign] = {}
         for some in chunks(campaign_ids):
             rows = self._connection.execute(_CAMPAIGN_ROWS.where(CAMPAIGNS.c.campaign_id.in_(some)))
-            found.update((row.campaign_id, _campaign(row)) for row in rows)
+            found.update((row.campaign_id, campaign_of(row)) for row in rows)
         return found
 
     def _write_budget(self, account: int, budget: Budget, campaign: Campaign) -> None:
@@ -292,8 +282,8 @@ class _Unit(HistoryRows):
         if kind == "line_item":
             return self._line_items([row])[0]
         if kind == "creative":
-            return _creative(row)
-        return _campaign(row) if kind == "campaign" else _advertiser(row)
+            return creative_of(row)
+        return campaign_of(row) if kind == "campaign" else advertiser_of(row)
 
     def _update(self, kind: str, id: str, values: dict[str, Any], before: Thing | None = None) -> None:
         table = _TABLES[kind]
@@ -315,7 +305,7 @@ class _Unit(HistoryRows):
             )
             for number, creative_id in self._connection.execute(links):
                 creative_ids[number].append(creative_id)
-        return [_line_item(row, creative_ids[row.number]) for row in rows]
+        return [line_item_of(row, creative_ids[row.number]) for row in rows]
 
 
 def _settable(table: Table, row: dict[str, Any]) -> dict[str, Any]:
@@ -331,92 +321,3 @@ def _settable(table: Table, row: dict[str, Any]) -> dict[str, Any]:
 def _is_id(text: str) -> bool:
     # What cannot be an id is not looked for: not every engine takes every character.
     return len(text) <= 32 and text.isascii() and text.isalnum()
-
-
-def _advertiser(row: Row[Any]) -> Advertiser:
-    return Advertiser(
-        name=row.name,
-        domain=row.domain,
-        state=row.state,
-        advertiser_id=row.advertiser_id,
-        revision=row.revision,
-        number=row.number,
-    )
-
-
-def _campaign(row: Row[Any]) -> Campaign:
-    return Campaign(
-        advertiser_id=row.advertiser_id,
-        name=row.name,
-        currency=row.currency,
-        budget=Budget(row.total_micros, row.daily_micros),
-        time_zone=row.time_zone,
-        state=row.state,
-        campaign_id=row.campaign_id,
-        revision=row.revision,
-        number=row.number,
-        pacing=row.pacing,
-    )
-
-
-def _creative(row: Row[Any]) -> Creative:
-    values = row._mapping
-    fields = {name: values[name] for name in Creative.__struct_fields__}
-    lists = {"attributes": NUMBERS.decode(row.attributes), "media_files": MEDIA_FILES.decode(row.media_files)}
-    return Creative(**fields | lists)
-
-
-def _creative_row(creative: Creative) -> dict[str, Any]:
-    return msgspec.structs.asdict(creative) | {
-        "attributes": msgspec.json.encode(creative.attributes).decode(),
-        "media_files": msgspec.json.encode(creative.media_files).decode(),
-    }
-
-
-def _line_item(row: Row[Any], creative_ids: list[str]) -> LineItem:
-    return LineItem(
-        campaign_id=row.campaign_id,
-        name=row.name,
-        strategy=row.strategy,
-        pricing_model=row.pricing_model,
-        bid_micros=row.bid_micros,
-        creative_ids=tuple(creative_ids),
-        budget=Budget(row.total_micros, row.daily_micros),
-        targeting=TARGETING.decode(row.targeting),
-        frequency_cap=FrequencyCap(row.cap_impressions, row.cap_window_s),
-        schedule=Schedule(row.starts_at_ms, row.ends_at_ms, HOURS.decode(row.hours_of_week)),
-        deal_ids=DEAL_IDS.decode(row.deal_ids),
-        deals_only=row.deals_only,
-        seat=row.seat,
-        caps=CAPS.decode(row.caps),
-        state=row.state,
-        line_item_id=row.line_item_id,
-        revision=row.revision,
-        number=row.number,
-    )
-
-
-def _line_item_row(tenant_id: str, item: LineItem, campaign_number: int) -> dict[str, Any]:
-    return {
-        "line_item_id": item.line_item_id,
-        "tenant_id": tenant_id,
-        "campaign_number": campaign_number,
-        "name": item.name,
-        "strategy": item.strategy,
-        "pricing_model": item.pricing_model,
-        "bid_micros": item.bid_micros,
-        "total_micros": item.budget.total_micros,
-        "daily_micros": item.budget.daily_micros,
-        "targeting": msgspec.json.encode(item.targeting).decode(),
-        "cap_impressions": item.frequency_cap.impressions,
-        "cap_window_s": item.frequency_cap.window_s,
-        "starts_at_ms": item.schedule.starts_at_ms,
-        "ends_at_ms": item.schedule.ends_at_ms,
-        "hours_of_week": msgspec.json.encode(item.schedule.hours_of_week).decode(),
-        "deal_ids": msgspec.json.encode(item.deal_ids).decode(),
-        "deals_only": item.deals_only,
-        "seat": item.seat,
-        "caps": msgspec.json.encode(item.caps).decode(),
-        "state": item.state,
-        "revision": item.revision,
-    }

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Row, Select, Table, select
 
 from backends import outbox_sql
-from backends.campaigns_sql import CAPS, DEAL_IDS, HOURS, MEDIA_FILES, NUMBERS, TARGETING
+from backends.campaign_rows import CAPS, DEAL_IDS, HOURS, MEDIA_FILES, NUMBERS, TARGETING
 from backends.sql import chunks, reading
 from backends.sql_tables_campaigns import ADVERTISERS, CAMPAIGNS, CREATIVES, LINE_ITEM_CREATIVES, LINE_ITEMS
 from backends.sql_tables_outbox import OUTBOX

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, or_, select
 
-from backends.campaigns_sql import HOURS
+from backends.campaign_rows import HOURS
 from backends.sql import reading
 from backends.sql_tables_budgets import BUDGET_ACCOUNTS
 from backends.sql_tables_campaigns import ADVERTISERS, CAMPAIGNS, LINE_ITEMS

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -34,6 +35,8 @@ from exchange.request import PricingModel
 from exchange.spend import SpendProjector
 from streams.schemas import NoticesTaken, decode, encode
 from tests.won_batches import FACTS, Sold, a_batch, campaign_of, columns_of, pricing_of, reserve
+
+pytestmark = pytest.mark.slow
 
 T = TypeVar("T")
 TERMS = Terms(unseen_ms=120_000, seen_ms=1_800_000, clicked_ms=86_400_000)

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -285,6 +286,7 @@ class PlainSearch:
         return Refusal.LOST_TO_HIGHER_BID if same >= PER_ADVERTISER or shown >= PER_PRODUCT else Refusal.WON
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(line_items(), st.lists(st.tuples(page_views(), visitors()), min_size=1, max_size=4))
 def test_the_walk_finds_the_best_that_may_take_part(
@@ -313,6 +315,7 @@ def edges(starts: NDArray[np.int32]) -> tuple[list[int], list[int]]:
     return starts[:-1].tolist(), starts[1:].tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(line_items(), page_views(), st.sets(st.integers(1, 25)))
 def test_what_is_left_out_of_the_runs_is_no_bid_and_comes_back(

@@ -10,6 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -30,6 +31,8 @@ from exchange.balances import AccountKind, Balances, Terms
 from exchange.campaigns import Write
 from exchange.ports import CAMPAIGN_ACCOUNTS, Spend
 from tests.campaign_stores import CampaignWorld, campaign_world
+
+pytestmark = pytest.mark.slow
 
 MICROS = st.integers(1, 5_000)
 WHICH = st.integers(0, 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from exchange.openrtb.problems import Problems
 from exchange.openrtb.protobuf import request_from_bytes, request_to_bytes, response_from_bytes, response_to_bytes
 from exchange.openrtb.structure import check_structure
 from exchange.openrtb.upgrade import upgrade
+
+pytestmark = pytest.mark.slow
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 WHOLES = st.integers(-(2**31) + 1, 2**31 - 1)

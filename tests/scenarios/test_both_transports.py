@@ -19,6 +19,8 @@ from loadgen.synthetic import FreshViews, page_views
 from protos import exchange_pb2_grpc
 from tests.scenarios.conftest import Serve, Served
 
+pytestmark = pytest.mark.slow
+
 
 async def _hold_until_stopped(served: Served, api_key: str) -> tuple[int, int]:
     """Auctions by single calls on two connections, and what became of them while the server was told to stop."""

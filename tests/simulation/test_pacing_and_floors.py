@@ -13,6 +13,8 @@ from simulation.pacers import AsFastAsPossible, Exchange, PlainThrottle
 from simulation.pacing_judgement import Verdict, a_market, judge
 from simulation.pacing_market import run
 
+pytestmark = pytest.mark.slow
+
 
 def verdicts(seed: int, days: int, campaigns: int) -> dict[str, Verdict]:
     """Of the last day, by pacer."""

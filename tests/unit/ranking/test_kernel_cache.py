@@ -11,6 +11,8 @@ import pytest
 
 from ranking.kernel_cache import KERNELS, _imported, sources_of
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 
 KERNEL = """
