@@ -44,8 +44,8 @@ test: $(VENV)/installed-dev  ## all tests
 	$(BIN)/pytest -n auto --dist loadfile
 
 .PHONY: simulate
-simulate: $(VENV)/installed-dev  ## kill the exchange at its write points and audit the money: KILLS=200 SEED=1
-	$(BIN)/python -m tests.simulation.kills --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
+simulate: $(VENV)/installed-dev  ## kill the exchange at its write points and audit the money: KILLS=500 SEED=1
+	$(BIN)/python -m tests.simulation.kills --kills $(or $(KILLS),500) --seed $(or $(SEED),1)
 
 .PHONY: bench
 bench: $(VENV)/installed-dev  ## benchmarks as ratios to a raw gRPC echo; writes bench/results.json (QUICK=1: a glimpse)

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
+from common.consent import Permission
 from exchange.refusals import Refusal
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -98,6 +99,7 @@ class AuctionMetrics:
         self._outcomes = np.zeros(len(self._codes), np.int64)
         self._asked: Counts = {}
         self._bids: Counts = {}
+        self._consent: Counts = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Families(self._collect))
 
@@ -128,6 +130,12 @@ class AuctionMetrics:
         _count(self._asked, page_views, name, result)
         _count(self._bids, bids, name)
 
+    def consent_decided(self, regimes: tuple[str, ...], permissions: int) -> None:
+        """What a request's consent signals came to, by the rules that applied; "all" is everything but a place."""
+        most = int(Permission(0xFF) & ~Permission.PRECISE_LOCATION)
+        verdict = "none" if not permissions else "all" if permissions & most == most else "some"
+        _count(self._consent, 1, "+".join(regimes), verdict)
+
     def render(self) -> bytes:
         """Everything in Prometheus' text format, of media type CONTENT_TYPE."""
         return generate_latest(self._registry)
@@ -154,6 +162,7 @@ class AuctionMetrics:
             ("haat_bids", "Bids by what became of them", ["outcome"], outcomes),
             ("haat_bidder_requests", "Page views sent to outside bidders", ["bidder", "result"], self._asked),
             ("haat_bidder_bids", "Bids that outside bidders sent", ["bidder"], self._bids),
+            ("haat_consent_verdicts", "What consent came to, by rules", ["rules", "verdict"], self._consent),
             ("haat_notices", "Notices by verdict", ["verdict"], _by_label(readings.notices)),
             (
                 "haat_browser_events",

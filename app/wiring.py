@@ -37,6 +37,7 @@ from backends.statistics_sql import SqlStatisticsStore
 from bidders.remote import RemoteBidder
 from bidders.roster import ROSTER
 from common.clock import Clock, SystemClock
+from common.consent_signals import ConsentSignals
 from exchange.auction import Auction
 from exchange.auction_wire import PageViewReader
 from exchange.batching import Batcher
@@ -257,7 +258,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
             passes_on=bool(outside),
         ),
         rates=RatesOfTable(lambda: currencies.table),
-        consent=lambda signals: int(consent.verdict(signals).permissions),
+        consent=partial(_permissions, consent, metrics),
     )
     openrtb_edge = OpenRtbEdge(
         openrtb, Publishers(keys, settings.openrtb_publishers), max_bytes=settings.openrtb_max_bytes
@@ -350,6 +351,12 @@ def learned_floors_of(settings: Settings) -> LearnedFloors | None:
         _log.warning("%s", why)
         return None
     return LearnedFloors(floors.version, settings.floor_holdout, floors.floors)
+
+
+def _permissions(policy: FollowedPolicy, metrics: AuctionMetrics, signals: ConsentSignals) -> int:
+    verdict = policy.verdict(signals)
+    metrics.consent_decided(verdict.regimes, int(verdict.permissions))
+    return int(verdict.permissions)
 
 
 def _publish_one(publisher: Publisher, topic: str, payload: bytes) -> None:

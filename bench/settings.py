@@ -31,7 +31,7 @@ class BenchSettings:
     server_start_s: float = 120.0
 
 
-QUICK = BenchSettings(rounds=1, warmup_s=0.5, seconds=1.5, server_start_s=60.0)
+QUICK = BenchSettings(rounds=1, warmup_s=0.5, seconds=1.5, server_start_s=180.0)
 
 
 def cores() -> tuple[int, int] | None:

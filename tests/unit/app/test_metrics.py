@@ -103,3 +103,15 @@ def test_gauges_are_read_when_somebody_asks() -> None:
 
     found = samples(metrics)
     assert (found["haat_ready",], found["haat_snapshot_sequence",], found["haat_snapshot_line_items",]) == (1, 5, 11)
+
+
+def test_consent_is_counted_by_rules_and_verdict() -> None:
+    metrics = AuctionMetrics()
+    metrics.consent_decided(("gdpr",), 0)
+    metrics.consent_decided(("us",), 0x7F)
+    metrics.consent_decided(("us",), 1)
+
+    text = metrics.render().decode()
+
+    for verdict in ('rules="gdpr",verdict="none"', 'rules="us",verdict="all"', 'rules="us",verdict="some"'):
+        assert f"haat_consent_verdicts_total{{{verdict}}} 1.0" in text
