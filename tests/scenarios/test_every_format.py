@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
+import re
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any
@@ -79,7 +82,12 @@ async def test_a_brand_advertises_in_every_format(serve: Serve, keys: DemoKeys) 
             assert {name: (ad.mtype, ad.duration_s) for name, ad in ads.items()} == {
                 "banner": (1, 0), "product_listing": (4, 0), "video": (2, 15), "native": (4, 0),
             }  # fmt: skip
-            assert f'href="{PUBLIC_URL}/e/click/{ads["banner"].impression_id}?to=' in ads["banner"].markup
+            # Followed without knowing what is signed into it, the address leads to the ad's own landing page.
+            link = re.search(rf'href="{PUBLIC_URL}(/c/[^"]+)"', ads["banner"].markup)
+            assert link is not None
+            assert (await asyncio.to_thread(leads_to, f"http://{haat.http}{html.unescape(link[1])}")).startswith(
+                "https://"
+            )
             assert json.loads(ads["product_listing"].markup)["price"] == "120.00"
             native = json.loads(ads["native"].markup)
             assert {"type": 6, "len": 10, "value": "EUR\u00a0120.00"} in [
@@ -100,6 +108,18 @@ async def test_a_brand_advertises_in_every_format(serve: Serve, keys: DemoKeys) 
             assert changed.review_state == campaigns.REVIEW_STATE_PENDING
             await until(shop, lambda ads: "native" not in ads)
         assert haat.stop() == 0
+
+
+def leads_to(address: str) -> str:
+    """Where a click is sent."""
+
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_: Any) -> None:
+            return None
+
+    with pytest.raises(urllib.error.HTTPError, match="302") as told:
+        urllib.request.build_opener(Stay).open(address, timeout=5)
+    return str(told.value.headers["location"])
 
 
 async def one(target: str, keys: DemoKeys, number: int) -> tuple[tuple[str, str], campaigns.Creative]:
