@@ -69,7 +69,11 @@ def run_report(
             values[money] = exactly(row.values[money], settings.currency)
         keys = [f"{name} ({key})" if name else key for key, name in zip(row.keys, row.names, strict=True)]
         rows.append((*keys, *values))
-    print_table([head.replace("spend_micros", "spend") for head in heads], rows)
+    heads = [head.replace("spend_micros", "spend") for head in heads]
+    if not sys.stdout.isatty():
+        # So many columns say nothing without their names.
+        print("\t".join(heads))
+    print_table(heads, rows)
     for line in _notes(report, age_s):
         print(line, file=sys.stderr)
 

@@ -119,6 +119,7 @@ def leads_to(address: str) -> str:
 
     with pytest.raises(urllib.error.HTTPError, match="302") as told:
         urllib.request.build_opener(Stay).open(address, timeout=5)
+    told.value.close()
     return str(told.value.headers["location"])
 
 
