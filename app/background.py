@@ -14,12 +14,16 @@ from app.wiring import learned_floors_of
 from common.errors import HaatError
 from exchange.log_samples import batches, sample_of
 from exchange.pacing_history import PacingHistory
+from streams.ports import EventLog
 from streams.topics import AUCTIONS, NOTICES, TOPICS
 
 _DAY_MS = 86_400_000
 # What pacing learns of the time before its start.
 _REMEMBERED_DAYS = 14
 _REMEMBERED_BATCHES = 2_000
+
+# A count that is behind goes on for so long before others have their turn.
+_STEP_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -39,16 +43,16 @@ class Background:
         jobs: tuple[tuple[str, float, Callable[[], Awaitable[object]]], ...] = (
             ("releasing holds whose time is over", 0.1, self._expire),
             ("leaving out what is exhausted", 0.25, self._leave_out_exhausted),
-            ("counting for reports", 0.5, lambda: in_thread(haat.measuring.reports.count_once, haat.log)),
+            ("counting for reports", 0.5, lambda: caught_up(haat.measuring.reports.count_once, haat.log, _STEP_S)),
             ("telling bidders of wins and billing", 0.2, self._tell_bidders),
             ("seeing if the exchange is paused", 0.25, lambda: in_thread(haat.money.pause.refresh)),
             ("telling of budgets that run out", 1.0, lambda: in_thread(haat.money.alerts.evaluate)),
-            ("counting what placements were offered", 1.0, lambda: in_thread(haat.money.revenue.count_once, haat.log)),
+            ("counting what was offered", 1.0, lambda: caught_up(haat.money.revenue.count_once, haat.log, _STEP_S)),
             ("leasing budget", 0.25, self._lease),
             ("counting spend into the ledger", 0.5, self._count_spend),
             ("setting the pace of budgets", haat.settings.pacing_interval_s, self._pace),
             ("looking for budgets to pace", 15.0, self._look_for_budgets),
-            ("counting statistics", 0.5, lambda: in_thread(haat.statistics.count_once, haat.log)),
+            ("counting statistics", 0.5, lambda: caught_up(haat.statistics.count_once, haat.log, _STEP_S)),
             ("looking for new floors", 1.0, self._look_for_floors),
             ("telling the log of changes", 0.1, lambda: in_thread(haat.relay.relay_once)),
             ("bringing the log to disk", 0.5, lambda: in_thread(haat.log.sync)),
@@ -154,6 +158,16 @@ class Background:
 
 def _changed_ns(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
+
+
+async def caught_up(count: Callable[[EventLog], int], log: EventLog, within_s: float) -> bool:
+    """Count step after step until nothing is new, or the time is over; True when nothing is."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + within_s
+    while await asyncio.to_thread(count, log):
+        if loop.time() >= until_s:
+            return False
+    return True
 
 
 async def _again(name: str, every_s: float, job: Callable[[], Awaitable[object]]) -> None:

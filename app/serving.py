@@ -18,7 +18,7 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from accounts.grpc_edge import Caller, Method, handlers_for
-from app.background import Background
+from app.background import Background, caught_up
 from app.demo_pictures import routes as demo_pictures
 from app.grpc_transports import GrpcTransport, handlers_of, open_transport
 from app.haat import Haat
@@ -49,6 +49,9 @@ SERVICES = (
     OPENRTB_SERVICE,
     *MONEY_SERVICES,
 )
+
+# What is not counted within this at the end is counted after the next start.
+_COUNTING_S = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -187,10 +190,10 @@ async def _settle(haat: Haat) -> None:
     try:
         await asyncio.to_thread(haat.relay.relay_once)
         await asyncio.to_thread(haat.projector.catch_up)
-        await asyncio.to_thread(haat.statistics.count_once, haat.log)
-        await asyncio.to_thread(haat.measuring.reports.count_once, haat.log)
+        for count in (haat.statistics.count_once, haat.measuring.reports.count_once, haat.money.revenue.count_once):
+            if not await caught_up(count, haat.log, _COUNTING_S):
+                _log.warning("not all of the log is counted; the next start goes on with it")
         await asyncio.to_thread(haat.measuring.outgoing.catch_up, haat.clock.now_ms())
-        await asyncio.to_thread(haat.money.revenue.count_once, haat.log)
         haat.notices.expire()
         await haat.book.give_back_all()
         await asyncio.to_thread(haat.log.sync)
