@@ -22,6 +22,7 @@ from exchange.refusals import Refusal
 from exchange.replay_inputs import NONE
 from streams.auction_block import AuctionColumns
 
+SAME: Final = "the same, byte for byte"
 BEFORE_REPLAYS: Final = "recorded before replays were possible"
 _CODE_OF_INDEX = np.array(CODES, np.uint32)
 _PLENTY = 1 << 62

@@ -78,7 +78,7 @@ class Stranger:
         draw = self._draw
         return {
             "bid_micros": draw.choice([-1, 1, 400_000, 2_000_000, draw.randrange(1, 20_000_000), 10**18]),
-            "currency": draw.choice(["EUR", "EUR", "USD", "XXX"]),
+            "currency": draw.choice(["EUR", "EUR", "USD", "ZZZ"]),
             "advertiser_domain": draw.choice(["brand-1.example", "outside.example", "other.example", "<script>"]),
             "product_id": draw.choice(["", "product-1", "their-product"]),
             "category": draw.choice(["", "furniture", "toys"]),
