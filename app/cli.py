@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app import report_cli
+from app.cli_auction import auction
 from app.cli_campaigns import campaigns
 from app.cli_market import floors, forecast, simulate
 from app.cli_money import balance, invoice, run_exchange
-from app.cli_options import ConfigFile, DataDir, Json, ModelsDir, Set, Target, settings_of
+from app.cli_options import ConfigFile, DataDir, Json, ModelsDir, Set, Target, id_of, settings_of
 from app.consent_commands import consent
 from app.exit_codes import exit_code_of
 from common.errors import FieldError, InvalidInput
@@ -36,7 +37,6 @@ haat = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-auction = typer.Typer(help="Look into single auctions.")
 feed = typer.Typer(help="Look into single feed pages.")
 config = typer.Typer(help="Look at the settings.")
 key = typer.Typer(help="Make and revoke API keys.")
@@ -327,23 +327,6 @@ def call(
     print_json(make_call(target or f"{settings.grpc_host}:{settings.grpc_port}", settings.api_key, method, request))
 
 
-@auction.command("explain")
-def auction_explain(
-    auction_id: Annotated[str, typer.Argument(metavar="ID", help="auction_id of an answer.")],
-    config_file: ConfigFile = None,
-    data_dir: DataDir = None,
-    set_: Set = None,
-    as_json: Json = False,
-) -> None:
-    """Tell how an auction went: the page view, every bid with its outcome, and the prices with their reasons."""
-    settings = settings_of(config_file, set_, data_dir=data_dir)
-    number = _id("ID", auction_id)
-    from app.explain import explain_auction
-    from app.printing import print_result
-
-    print_result(explain_auction(settings, number), as_json=as_json)
-
-
 @feed.command("explain")
 def feed_explain(
     page_id: Annotated[str, typer.Argument(metavar="ID", help="page_id of a feed page.")],
@@ -354,7 +337,7 @@ def feed_explain(
 ) -> None:
     """Tell how a feed page was made: its posts with their scores, where each came from, and its auction."""
     settings = settings_of(config_file, set_, data_dir=data_dir)
-    number = _id("ID", page_id)
+    number = id_of("ID", page_id)
     from app.explain import explain_feed_page
     from app.printing import print_result
 
@@ -385,15 +368,3 @@ def _seconds(text: str | None) -> float | None:
         return duration_ms(text) / 1000
     except ValueError as error:
         raise InvalidInput([FieldError("--for", text[:100], str(error))]) from None
-
-
-def _id(field: str, text: str) -> str:
-    """An id as `common.ids` writes it; with the dashes of a UUID it is taken too."""
-    from common.ids import number_of
-
-    plain = text.strip().replace("-", "").lower()
-    try:
-        number_of(plain)
-    except ValueError:
-        raise InvalidInput([FieldError(field, text[:100], "give the 32 hexadecimal digits of an answer")]) from None
-    return plain

@@ -38,3 +38,15 @@ def settings_of(config_file: Path | None, assignments: Sequence[str] | None, **f
             raise InvalidInput([FieldError("--set", assignment[:100], "write --set name=value, such as tmax_ms=80")])
         flags[name.strip().replace("-", "_")] = value
     return load(flags, config=config_file)
+
+
+def id_of(field: str, text: str) -> str:
+    """An id as `common.ids` writes it; with the dashes of a UUID it is taken too."""
+    from common.ids import number_of
+
+    plain = text.strip().replace("-", "").lower()
+    try:
+        number_of(plain)
+    except ValueError:
+        raise InvalidInput([FieldError(field, text[:100], "give the 32 hexadecimal digits of an answer")]) from None
+    return plain

@@ -223,6 +223,7 @@ def print_hints(console: Console, target: str, http_address: str, key: str, data
         f".venv/bin/haat call HoldAuction '{request}' --target {target} --api-key {key}",
         f"grpcurl -plaintext -H 'x-api-key: {key}' -d '{request}' {target} haat.exchange.v1.AuctionService/HoldAuction",
         f".venv/bin/haat auction explain {auction_id} --data-dir {data_dir}",
+        f".venv/bin/haat auction replay --all --data-dir {data_dir}",
         f"HAAT_API_KEY={key} .venv/bin/haat load --target {target} --for 10s",
         f"curl http://{http_address}/status",
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from google.protobuf.json_format import MessageToDict
+from numpy.typing import NDArray
 
 from app import explained_prices as prices
 from app.settings import Settings
@@ -21,6 +23,7 @@ from common.ids import made_at_ms, number_of
 from common.money import exactly
 from exchange.billing import Kind, Verdict
 from exchange.refusals import MEANINGS, NO_BIDS, Refusal
+from exchange.replay import SAME, differences, why_not
 from exchange.request import PriceRule
 from protos import exchange_pb2
 from streams import schemas
@@ -31,6 +34,17 @@ from streams.topics import AUCTIONS, FEED_PAGES, NOTICES
 # Between an id and its record in the log lies less than this, clocks being what they are.
 _SLACK_MS = 60_000
 _VERDICTS = {verdict.value: verdict.name.lower().replace("_", " ") for verdict in Verdict}
+# What each permission is for, in words.
+_PERMITTED = {
+    Permission.REMEMBER: "keep and read the visitor's id, profile and impressions",
+    Permission.PERSONALISE_ADS: "choose ads by profile and segments",
+    Permission.PERSONALISE_CONTENT: "choose posts by profile and segments",
+    Permission.SHARE: "hand the visitor's id to outside bidders",
+    Permission.BUILD_PROFILE: "add what is seen to an ad profile",
+    Permission.MEASURE: "measure ads and attribute conversions by the visitor",
+    Permission.TRAIN: "train models from what the visitor did",
+    Permission.PRECISE_LOCATION: "use a place more exact than two decimals of a degree",
+}
 _KINDS = {kind.value: kind.name.lower().replace("_", " ") for kind in Kind}
 
 
@@ -90,24 +104,44 @@ def tell(columns: AuctionColumns, page: int, names: SqlNames) -> dict[str, Any]:
     known = names.line_items({int(number) for number in columns.bid_line_item[mine] if number})
     rule = PriceRule(int(columns.price_rule[page]))
     more = {
-        _outcome(int(code)): int(total)
+        int(code): int(total)
         for at, code, total in zip(columns.more_page_view, columns.more_outcome, columns.more_count, strict=True)
         if at == page
     }
     return {
         "held_at": time_of(columns.held_at_ms),
         "consent": [permission.name for permission in Permission(int(columns.permissions[page]))] or ["nothing"],
+        "consent_verdict": _verdict(int(columns.permissions[page])),
         "page_view": MessageToDict(view, preserving_proto_field_name=True),
         "inventory_snapshot": columns.snapshot_sequence,
         "click_model": columns.model_version,
+        "replay": why_not(columns) or _replay(columns, first, count),
         "bids_in": int(columns.bids_in[page]),
+        "outcomes": _outcomes(columns, mine, more),
         "price_rule": rule.name.lower(),
         **prices.page_in_words(columns, page),
         "placements": [
             _placement(columns, first + index, view.placements[index], known, rule) for index in range(count)
         ],
-        "counted_without_a_row": more,
+        "counted_without_a_row": {outcome_in_words(code): total for code, total in more.items()},
     }
+
+
+def _verdict(permissions: int) -> list[str]:
+    """What could be done with the visitor, and what could not, a sentence each."""
+    return [f"{'may' if permission & permissions else 'may not'} {words}" for permission, words in _PERMITTED.items()]
+
+
+def _replay(columns: AuctionColumns, first: int, count: int) -> str:
+    wrong = [one for one in differences(columns) if first <= one.placement < first + count]
+    return f"{len(wrong)} values come out otherwise: see `haat auction replay`" if wrong else SAME
+
+
+def _outcomes(columns: AuctionColumns, mine: NDArray[np.intp], more: dict[int, int]) -> dict[str, int]:
+    """All bids of the page view by outcome, recorded by name or not, most first."""
+    counts = Counter(columns.bid_outcome[mine].tolist())
+    counts.update(more)
+    return {outcome_in_words(code): total for code, total in counts.most_common() if total}
 
 
 def _placement(
@@ -120,7 +154,7 @@ def _placement(
     rows = np.nonzero(columns.bid_placement == place)[0]
     best_first = rows[np.argsort(-columns.bid_ecpm_micros[rows], kind="stable")]
     winner = int(columns.winner_row_plus_one[place]) - 1
-    bids = [_bid(columns, int(row), known) for row in best_first]
+    bids = [_bid(columns, int(row), known, rule) for row in best_first]
     floor_micros, set_by = _floor(columns, place, asked.floor_micros)
     story: dict[str, Any] = {
         "placement_id": asked.placement_id,
@@ -131,7 +165,7 @@ def _placement(
     if columns.private_auction.size and columns.private_auction[place]:
         story["private_auction"] = "sold under deals alone"
     if winner < 0:
-        story["sold"] = _outcome(int(columns.no_ad_reason[place]))
+        story["sold"] = outcome_in_words(int(columns.no_ad_reason[place]))
     else:
         story["sold"] = "yes"
         own = prices.own_currency(columns, winner)
@@ -149,7 +183,7 @@ def _floor(columns: AuctionColumns, place: int, asked_micros: int) -> tuple[int,
     return floor_micros, columns.floor_rules[rule - 1] if 0 < rule <= len(columns.floor_rules) else ""
 
 
-def _bid(columns: AuctionColumns, row: int, known: dict[int, dict[str, str]]) -> dict[str, Any]:
+def _bid(columns: AuctionColumns, row: int, known: dict[int, dict[str, str]], page_rule: PriceRule) -> dict[str, Any]:
     number = int(columns.bid_line_item[row])
     outside = next((bid for bid in columns.outside_bids if bid.row == row), None)
     story: dict[str, Any] = {"bidder": columns.bidders[int(columns.bid_bidder[row])]}
@@ -160,7 +194,7 @@ def _bid(columns: AuctionColumns, row: int, known: dict[int, dict[str, str]]) ->
     story |= {
         "bid": exactly(int(columns.bid_micros[row]), prices.own_currency(columns, row)),
         "worth_per_mille": exactly(int(columns.bid_ecpm_micros[row]), columns.currency),
-        "outcome": _outcome(int(columns.bid_outcome[row])),
+        "outcome": outcome_in_words(int(columns.bid_outcome[row])),
     }
     if rate := prices.rate(columns, row):
         story["currency_rate"] = rate
@@ -169,10 +203,12 @@ def _bid(columns: AuctionColumns, row: int, known: dict[int, dict[str, str]]) ->
     if chance := float(columns.bid_click_probability[row]):
         # Bids that fell before ranking, and outside ones, were never scored.
         story["click_probability"] = round(chance, 6)
+        story |= prices.score(columns, row, page_rule)
     return story
 
 
-def _outcome(code: int) -> str:
+def outcome_in_words(code: int) -> str:
+    """An outcome with its number and its meaning."""
     if code == NO_BIDS:
         return f"{code} no bid came in"
     if code in Refusal._value2member_map_:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from common.money import exactly
-from exchange.clearing_prices import PRICE_STEP_MICROS
+from exchange.clearing_prices import PRICE_STEP_MICROS, REFERENCE_QUALITY
 from exchange.page_rules import NO_LIMIT, SEPARATE_CATEGORIES, SEPARATE_PRODUCTS
-from exchange.request import PriceRule
+from exchange.request import PriceRule, PricingModel
 from streams.auction_block import AuctionColumns, OfferedDeal
 
 _NAMES: Final = {
@@ -16,6 +16,13 @@ _NAMES: Final = {
     PriceRule.AGREED_PRICE: "the agreed price",
     PriceRule.QUALITY_WEIGHTED_GSP: "generalised second price",
     PriceRule.VCG: "VCG",
+}
+
+
+_PRICING: Final[dict[int, str]] = {
+    PricingModel.CPM: "per thousand impressions",
+    PricingModel.CPC: "per click",
+    PricingModel.CPA: "per conversion",
 }
 
 
@@ -50,6 +57,31 @@ def _sentence(columns: AuctionColumns, winner: int, floor_micros: int, rule: Pri
         harm = exactly(round(per_mille - floor_micros), columns.currency)
         return f"{name}: what the other advertisers lose by it, {harm} a thousand above the floor"
     return f"{name}: the runner-up and one step of {exactly(PRICE_STEP_MICROS, columns.currency)} a thousand"
+
+
+def score(columns: AuctionColumns, row: int, rule: PriceRule) -> dict[str, Any]:
+    """What a cleared bid was ranked by: its worth, and what the shop itself gains from the click; in parts.
+
+    Empty for what was never cleared, and in records that do not say how bids were priced.
+    """
+    if row >= len(columns.bid_chance):
+        return {}
+    chance, pricing = float(columns.bid_chance[row]), int(columns.bid_pricing[row])
+    story: dict[str, Any] = {"pricing": _PRICING.get(pricing, str(pricing))}
+    if pricing == PricingModel.CPA:
+        story["conversions_per_click"] = columns.conversion_rate
+    worth = float(columns.bid_ecpm_micros[row])
+    squashing = columns.squashing or 1.0
+    if rule is PriceRule.QUALITY_WEIGHTED_GSP and squashing != 1.0 and pricing != PricingModel.CPM:
+        quality = chance if pricing == PricingModel.CPC else chance * columns.conversion_rate
+        worth *= REFERENCE_QUALITY * (quality / REFERENCE_QUALITY) ** squashing / quality if quality else 1.0
+        story["quality_counts_to_the_power_of"] = squashing
+    # Under VCG the shop's own gain stays out.
+    own = 0.0 if rule is PriceRule.VCG else columns.engagement_value_micros * chance * 1000.0
+    if own:
+        story["own_gain_per_mille"] = exactly(round(own), columns.currency)
+    story["score_per_mille"] = exactly(round(worth + own), columns.currency)
+    return story
 
 
 def deal_of(columns: AuctionColumns, row: int) -> OfferedDeal | None:

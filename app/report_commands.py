@@ -42,8 +42,8 @@ def run_report(
     now = datetime.now(UTC)
     ask = ReportAsk(
         dimensions=tuple(name.strip().replace("-", "_") for name in by.split(",") if name.strip()),
-        from_ms=_moment("--from", from_, now, now - timedelta(days=1)),
-        to_ms=_moment("--to", to, now, now + timedelta(hours=1)),
+        from_ms=moment("--from", from_, now, now - timedelta(days=1)),
+        to_ms=moment("--to", to, now, now + timedelta(hours=1)),
         filters=_filters(where),
         page_size=limit,
     )
@@ -155,7 +155,7 @@ def _notes(report: Report, age_s: float | None) -> list[str]:
     return lines
 
 
-def _moment(field: str, text: str, now: datetime, otherwise: datetime) -> int:
+def moment(field: str, text: str, now: datetime, otherwise: datetime) -> int:
     """Milliseconds of `2026-03-05`, `2026-03-05T17`, an ISO 8601 time, or `24h` and `7d` ago; UTC without a zone."""
     moment = otherwise
     if text:

@@ -19,7 +19,7 @@ from exchange.bid_rows import BidRows, bid_rows, inside_rows
 from exchange.bidder_urls import BidderUrls, bidder_urls
 from exchange.bidding import Bidder
 from exchange.callout import Callout
-from exchange.clearing import clear
+from exchange.clearing import PENDING, clear
 from exchange.clearing_terms import ClearingTerms, clearing_terms
 from exchange.click_chances import click_chances
 from exchange.compose import compose, sold
@@ -218,6 +218,7 @@ class Auction:
             views, pages.placement_start, page_rules=self._page_rules, to_auction=partial(self._to_auction, rates)
         )
         refuse_unfit(rows, views, snapshot, self._composer)  # 6, what only a moment or a break of videos can tell
+        refused_before = np.flatnonzero(rows.bids.outcome != PENDING)
         winners = clear(  # 7
             rows.bids,
             rows.page_start,
@@ -237,7 +238,7 @@ class Auction:
             )
         held = Held(
             now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose,
-            terms, rates, self._currency, urls, floors,
+            terms, rates, self._currency, urls, floors, refused_before, self._money.available,
         )  # fmt: skip
         counted = count(held)
         self._record(held, counted)
@@ -261,6 +262,7 @@ class Auction:
                     bidders=self._bidders,
                     engagement_value_micros=self._engagement_value_micros,
                     squashing=self._squashing,
+                    conversion_rate=CONVERSION_PRIOR,
                 )
             )
         except BackendUnavailable:

@@ -17,8 +17,9 @@ from exchange.request import PricingModel
 from exchange.screening import ScreenedBid
 from exchange.traits import Kind
 
-# Advertisers and products that only an outside bidder knows are numbered from here on, within the batch.
-_UNKNOWN_FROM = 1 << 40
+# Advertisers and products that only an outside bidder knows are numbered from here on, within the batch. The record
+# keeps 32 bits of these numbers, so they must differ in those.
+_UNKNOWN_FROM = 1 << 31
 
 
 class BidRows(msgspec.Struct):

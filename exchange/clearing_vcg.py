@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange.clearing_prices import in_own_units, to_reserve
+from exchange.clearing_prices import in_own_units, runner_up, to_reserve
 from exchange.clearing_rules import keep_out, rivals
 from exchange.eligibility import CODE_INDEX
 from exchange.refusals import Refusal
@@ -85,6 +85,11 @@ def sell_slate(bids, terms, worth, available, winners, page, first, last):
     for place in range(end - start):
         if slate[place] >= 0:
             row = first + slate[place]
+            if worth.rule[row] == 501:
+                # A deal's own rule: its rank is against those who may still win elsewhere, as where best is sold first.
+                worth.ahead_of[row] = runner_up(
+                    bids.placement, bids.outcome, worth.score, worth.tier, worth.kept_out, row
+                )
             bids.outcome[row] = 0
             winners[start + place] = row
             keep_out(

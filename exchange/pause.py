@@ -18,6 +18,7 @@ from common.ids import text_of
 from exchange.answer import Answer, PlacementAnswer
 from exchange.campaign_text import check_key, checked_text
 from exchange.campaigns import Write
+from exchange.inventory import CONVERSION_PRIOR
 from exchange.record import seller_names
 from exchange.refusals import Refusal
 from exchange.request import PageView
@@ -123,5 +124,7 @@ def paused_answers(
         publisher_name=publisher_name,
         placement_name=placement_name,
         names=names,
+        # Nobody bid, so there is little to replay; it says that this is a record which can be.
+        conversion_rate=CONVERSION_PRIOR,
     )
     return answers, columns

@@ -17,12 +17,14 @@ from exchange.floors import AppliedFloors
 from exchange.inventory import Snapshot
 from exchange.recorded_terms import recorded_terms
 from exchange.refusals import NO_BIDS
+from exchange.replay_inputs import replay_inputs
 from exchange.request import PageView
 from ranking.kernel_cache import kernel
 from streams.auction_block import AuctionColumns, OutsideBid
 
 _CODE_OF_INDEX = np.array(CODES, np.uint32)
 _LOW = (1 << 64) - 1
+_NO_ROWS = np.zeros(0, np.intp)
 _OWN_FLOORS = AppliedFloors(np.zeros(0, np.int64), np.zeros(0, np.uint32), [])
 
 
@@ -48,6 +50,10 @@ class Held(msgspec.Struct):
     urls: Mapping[int, BidderUrls] = {}
     # Where rules or learned floors are in use.
     floors: AppliedFloors | None = None
+    # Rows that clearing did not decide on: they had been refused.
+    refused_before: NDArray[np.intp] = _NO_ROWS
+    # The budget book's array as clearing left it; None where nobody is going to replay.
+    available_micros: NDArray[np.int64] | None = None
 
     @property
     def foreign(self) -> bool:
@@ -141,6 +147,7 @@ def columns_of(
     bidders: list[str],
     engagement_value_micros: int = 0,
     squashing: float = 1.0,
+    conversion_rate: float = 0.0,
 ) -> AuctionColumns:
     """The batch as the columns of AuctionsHeld: cleared bids first, then the refused ones that were kept by name."""
     rows, bids, found, snapshot = held.rows, held.rows.bids, held.found, held.snapshot
@@ -193,6 +200,8 @@ def columns_of(
         bidders=bidders,
         engagement_value_micros=engagement_value_micros,
         squashing=squashing,
+        conversion_rate=conversion_rate,
+        **replay_inputs(held),
         **recorded_terms(held, total, found.refused_ad[np.arange(REFUSED_RECORDED) < found.refused_count[:, None]]),
         outside_bids=[_outside(row, held) for row in np.nonzero(rows.ad < 0)[0].tolist()] if rows.outside else [],
         test_page_view=np.array([page for page, view in enumerate(views) if view.test], u32),

@@ -76,6 +76,16 @@ class AuctionsHeld(_message.Message):
     PLACEMENT_NAME_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
     TEST_PAGE_VIEW_FIELD_NUMBER: _builtins.int
+    BID_CHANCE_FIELD_NUMBER: _builtins.int
+    BID_PRICING_FIELD_NUMBER: _builtins.int
+    BID_ADVERTISER_FIELD_NUMBER: _builtins.int
+    BID_PRODUCT_FIELD_NUMBER: _builtins.int
+    BID_CATEGORY_FIELD_NUMBER: _builtins.int
+    CONVERSION_RATE_FIELD_NUMBER: _builtins.int
+    REFUSED_BEFORE_FIELD_NUMBER: _builtins.int
+    BID_ACCOUNT_FIELD_NUMBER: _builtins.int
+    BID_CAMPAIGN_ACCOUNT_FIELD_NUMBER: _builtins.int
+    AVAILABLE_MICROS_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     held_at_ms: _builtins.int
     snapshot_sequence: _builtins.int
@@ -89,6 +99,8 @@ class AuctionsHeld(_message.Message):
     """What a click is worth to the shop itself, in micros."""
     squashing: _builtins.float
     """The exponent of quality under generalised second price; 0.0 in records of before is 1.0."""
+    conversion_rate: _builtins.float
+    """Conversions that are expected of a click; 0.0 in records of before, which cannot be replayed."""
     @_builtins.property
     def auction_id_high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """One entry for each page view."""
@@ -227,6 +239,37 @@ class AuctionsHeld(_message.Message):
     def test_page_view(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Page views that were a test: decided, and neither reserved for, billed nor counted."""
 
+    @_builtins.property
+    def bid_chance(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """What a replay needs beside all of the above; one entry for each bid that was cleared. Those are the first of the
+        recorded bids; what stands behind them was refused before. Equal numbers are one advertiser, product or category
+        within this batch and mean nothing else; 2^32 - 1 is none.
+        """
+
+    @_builtins.property
+    def bid_pricing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """haat.campaigns.v1.PricingModel"""
+
+    @_builtins.property
+    def bid_advertiser(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def bid_product(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def bid_category(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def refused_before(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Rows of cleared bids that had been refused when clearing began, in order."""
+
+    @_builtins.property
+    def bid_account(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Only where money can change what follows by itself: a bid of a page view under VCG fell to its budget. Then for
+        each cleared bid its accounts as indices into `available_micros` (2^32 - 1 is none), and what there was before.
+        """
+
+    @_builtins.property
+    def bid_campaign_account(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def available_micros(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
@@ -278,10 +321,20 @@ class AuctionsHeld(_message.Message):
         placement_name: _abc.Iterable[_builtins.int] | None = ...,
         names: _abc.Iterable[_builtins.str] | None = ...,
         test_page_view: _abc.Iterable[_builtins.int] | None = ...,
+        bid_chance: _abc.Iterable[_builtins.float] | None = ...,
+        bid_pricing: _abc.Iterable[_builtins.int] | None = ...,
+        bid_advertiser: _abc.Iterable[_builtins.int] | None = ...,
+        bid_product: _abc.Iterable[_builtins.int] | None = ...,
+        bid_category: _abc.Iterable[_builtins.int] | None = ...,
+        conversion_rate: _builtins.float = ...,
+        refused_before: _abc.Iterable[_builtins.int] | None = ...,
+        bid_account: _abc.Iterable[_builtins.int] | None = ...,
+        bid_campaign_account: _abc.Iterable[_builtins.int] | None = ...,
+        available_micros: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "bid_bidder", b"bid_bidder", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_currency", b"bid_currency", "bid_deal_plus_one", b"bid_deal_plus_one", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "currencies", b"currencies", "currency", b"currency", "currency_rates", b"currency_rates", "deals", b"deals", "engagement_value_micros", b"engagement_value_micros", "floor_micros", b"floor_micros", "floor_rule", b"floor_rule", "floor_rules", b"floor_rules", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "most_ads", b"most_ads", "most_per_advertiser", b"most_per_advertiser", "names", b"names", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "placement_name", b"placement_name", "price_rule", b"price_rule", "private_auction", b"private_auction", "publisher_name", b"publisher_name", "rate_table", b"rate_table", "schema_version", b"schema_version", "separate", b"separate", "snapshot_sequence", b"snapshot_sequence", "squashing", b"squashing", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "available_micros", b"available_micros", "bid_account", b"bid_account", "bid_advertiser", b"bid_advertiser", "bid_bidder", b"bid_bidder", "bid_campaign_account", b"bid_campaign_account", "bid_category", b"bid_category", "bid_chance", b"bid_chance", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_currency", b"bid_currency", "bid_deal_plus_one", b"bid_deal_plus_one", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_pricing", b"bid_pricing", "bid_product", b"bid_product", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "conversion_rate", b"conversion_rate", "currencies", b"currencies", "currency", b"currency", "currency_rates", b"currency_rates", "deals", b"deals", "engagement_value_micros", b"engagement_value_micros", "floor_micros", b"floor_micros", "floor_rule", b"floor_rule", "floor_rules", b"floor_rules", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "most_ads", b"most_ads", "most_per_advertiser", b"most_per_advertiser", "names", b"names", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "placement_name", b"placement_name", "price_rule", b"price_rule", "private_auction", b"private_auction", "publisher_name", b"publisher_name", "rate_table", b"rate_table", "refused_before", b"refused_before", "schema_version", b"schema_version", "separate", b"separate", "snapshot_sequence", b"snapshot_sequence", "squashing", b"squashing", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -118,6 +118,17 @@ class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
     names: list[str] = msgspec.field(default_factory=list)
     floor_rule: NDArray[np.uint32] = msgspec.field(default_factory=_none)
     floor_rules: list[str] = msgspec.field(default_factory=list)
+    # What a replay needs; by cleared bid, which are the first of the recorded ones. Empty in records of before.
+    bid_chance: NDArray[np.float64] = msgspec.field(default_factory=_no_rates)
+    bid_pricing: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    bid_advertiser: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    bid_product: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    bid_category: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    conversion_rate: float = 0.0
+    refused_before: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    bid_account: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    bid_campaign_account: NDArray[np.uint32] = msgspec.field(default_factory=_none)
+    available_micros: NDArray[np.int64] = msgspec.field(default_factory=_no_micros)
 
 
 U32: Final = np.dtype("<u4")
@@ -153,6 +164,15 @@ COLUMN_GROUPS: Final[tuple[tuple[tuple[str, int, np.dtype[np.generic]], ...], ..
     (("test_page_view", 320, U32),),
     (("publisher_name", 300, U32),),
     (("placement_name", 301, U32),),
+    (
+        ("bid_chance", 360, F64),
+        ("bid_pricing", 361, U32),
+        ("bid_advertiser", 362, U32),
+        ("bid_product", 363, U32),
+        ("bid_category", 364, U32),
+    ),
+    (("refused_before", 366, U32),),
+    (("available_micros", 369, I64),),
 )
 
 # Columns that may be left out; one that is there is as long as the column that is named with it.
@@ -165,6 +185,8 @@ OPTIONAL_COLUMNS: Final[tuple[tuple[str, int, np.dtype[np.generic], str], ...]] 
     ("separate", 228, U32, "price_rule"),
     ("private_auction", 232, U32, "no_ad_reason"),
     ("floor_rule", 281, U32, "no_ad_reason"),
+    ("bid_account", 367, U32, "bid_chance"),
+    ("bid_campaign_account", 368, U32, "bid_chance"),
 )
 
 
@@ -200,6 +222,7 @@ _CURRENCY_RATES_TAG: Final = _tag(222)
 _ENGAGEMENT_TAG: Final = _varint(229 << 3)
 _SQUASHING_TAG: Final = _varint(230 << 3 | 1)
 _DEALS_TAG: Final = _tag(231)
+_CONVERSION_RATE_TAG: Final = _varint(365 << 3 | 1)
 _DEAL_ID_TAG: Final = _tag(2)
 _NAMES_TAG: Final = _tag(302)
 _FLOOR_RULES_TAG: Final = _tag(282)
@@ -286,6 +309,8 @@ def _terms(columns: AuctionColumns) -> list[bytes]:
         parts.append(_ENGAGEMENT_TAG + _varint(columns.engagement_value_micros))
     if columns.squashing:
         parts.append(_SQUASHING_TAG + struct.pack("<d", columns.squashing))
+    if columns.conversion_rate:
+        parts.append(_CONVERSION_RATE_TAG + struct.pack("<d", columns.conversion_rate))
     for deal in columns.deals:
         data = b"\x08" + _varint(deal.placement) + _text(_DEAL_ID_TAG, deal.deal_id)
         data += b"\x18" + _varint(deal.floor_micros) + b"\x20" + _varint(deal.price_rule)

@@ -249,6 +249,8 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         columns[name] = np.array(getattr(message, name), dtype=type_)
         if columns[name].size not in (0, columns[beside].size):
             return f"{name} has {columns[name].size} entries, not {columns[beside].size}"
+    if columns["bid_chance"].size > columns["bid_placement"].size:
+        return f"{columns['bid_chance'].size} bids were cleared of {columns['bid_placement'].size}"
     if len(message.currencies) != len(message.currency_rates):
         return f"{len(message.currency_rates)} rates for {len(message.currencies)} currencies"
     for name, of in (("publisher_name", "auction_id_high"), ("placement_name", "winner_row_plus_one")):
@@ -270,6 +272,7 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         deals=[_plain(OfferedDeal, deal) for deal in message.deals],
         names=list(message.names),
         floor_rules=list(message.floor_rules),
+        conversion_rate=message.conversion_rate,
         **columns,
     )
 

@@ -21,6 +21,7 @@ from exchange.creatives.templates import plain_urls
 from exchange.currencies import BUILT_IN
 from exchange.holds import WonBatch
 from exchange.inventory import InventoryCompiler, Snapshot
+from exchange.pacing_draw import NOBODY, Paces
 from exchange.ports import CreativeRecord, LineItemRecord, PageColumns
 from exchange.refusals import Refusal
 from exchange.request import Format, PageView, Placement, PriceRule, PricingModel
@@ -197,10 +198,13 @@ class Market:
         publish: Callable[[AuctionColumns], None] | None = None,
         session_answer_ttl_ms: int = 30_000,
         product: Callable[[str], Product | None] = lambda _: None,
+        squashing: float = 1.0,
+        ranker: FlatRanker | None = None,
+        paces: Callable[[Sequence[int]], Paces] = lambda _: NOBODY,
     ) -> None:
         self.clock = SteppedClock()
         self.purse = Purse()
-        self.ranker = FlatRanker(chance)
+        self.ranker = ranker or FlatRanker(chance)
         self.compiler = InventoryCompiler(
             ranker=self.ranker,
             account_row=self.purse.row_of,
@@ -231,6 +235,8 @@ class Market:
             currency="EUR",
             engagement_value_micros=engagement_value_micros,
             sessions=self.sessions,
+            squashing=squashing,
+            paces=paces,
         )
 
     def load(self, items: Iterable[LineItemRecord]) -> Snapshot:

@@ -44,7 +44,9 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         said: list[int] = draw(st.lists(index, min_size=size, max_size=size)) if told else []
         columns[name] = np.array(said, np.uint32)
     columns["placement_count"] = placements
-    beside = {name: size for group, size in zip(COLUMN_GROUPS[:5], sizes, strict=True) for name, _, _ in group}
+    for group, size in zip(COLUMN_GROUPS[7:], (draw(st.integers(0, sizes[2])), draw(few), draw(few)), strict=True):
+        columns |= {name: draw(arrays.arrays(type_, size)) for name, _, type_ in group}
+    beside = {name: columns[name].size for group in COLUMN_GROUPS for name, _, _ in group}
     for name, _, type_, other in OPTIONAL_COLUMNS:
         columns[name] = draw(arrays.arrays(type_, draw(st.sampled_from([0, beside[other]]))))
     rates = draw(st.lists(st.floats(0, 1e9), max_size=4))
@@ -62,6 +64,7 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         currency_rates=np.array(rates, np.float64),
         engagement_value_micros=draw(st.integers(0, 2**63 - 1)),
         squashing=draw(st.floats(0, 1)),
+        conversion_rate=draw(st.floats(0, 1)),
         deals=draw(
             st.lists(st.builds(OfferedDeal, ROW, TEXT, st.integers(0, 2**63 - 1), ROW, st.booleans()), max_size=3)
         ),
@@ -95,6 +98,7 @@ def test_protobuf_reads_what_the_hot_encoder_wrote(batch: AuctionColumns) -> Non
         currency_rates=batch.currency_rates.tolist(),
         engagement_value_micros=batch.engagement_value_micros,
         squashing=batch.squashing,
+        conversion_rate=batch.conversion_rate,
         deals=[
             events_pb2.OfferedDeal(**{name: getattr(deal, name) for name in deal.__struct_fields__})
             for deal in batch.deals

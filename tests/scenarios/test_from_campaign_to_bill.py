@@ -25,6 +25,7 @@ from client.exchange import ExchangeClient
 from client.feed import FeedClient
 from common.money import MICROS
 from exchange.refusals import Refusal
+from exchange.replay import SAME
 from protos import campaigns_pb2 as campaigns
 from protos import catalogue_pb2 as catalogue
 from protos import common_pb2 as common
@@ -156,6 +157,7 @@ async def test_a_campaign_is_live_at_once_and_pays_what_the_log_says(serve: Serv
         assert haat.stop() == 0
 
         story = explain_auction(load({"data_dir": str(haat.data_dir)}, environment={}), answers[0].auction_id)
+        assert story["replay"] == SAME
         assert story["placements"][0]["sold"] == "yes"
         assert story["placements"][0]["bids"][0]["line_item"] == "Everywhere"
         assert [notice["verdict"] for notice in story["notices"]] == ["accepted"]

@@ -18,6 +18,7 @@ from app.explain import explain_auction
 from app.settings import load
 from client.exchange import ExchangeClient
 from exchange.openrtb.protobuf import request_to_bytes, response_from_bytes
+from exchange.replay import SAME
 from protos import openrtb_pb2 as pb
 from protos import openrtb_service_pb2_grpc as service
 from tests.scenarios.conftest import Serve
@@ -93,4 +94,5 @@ async def test_openrtb_sells_what_campaigns_offer(serve: Serve, keys: DemoKeys, 
 
     told = explain_auction(load({"data_dir": str(haat.data_dir)}, environment={}), bids[0]["id"].partition(".")[0])
     assert told["page_view"]["placements"][0]["placement_id"] == "top"
+    assert told["replay"] == SAME
     assert "visitor-7" not in json.dumps(told)
