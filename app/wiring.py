@@ -23,6 +23,7 @@ from app.currency_files import reader_of
 from app.floor_files import load_learned, load_rules
 from app.measuring import Measuring, wire_measuring
 from app.metrics import AuctionMetrics
+from app.outside_bidder_wiring import Remote, outside_bidder_of
 from app.settings import Settings
 from app.version import version
 from app.wiring_money import Money, wire_money
@@ -39,7 +40,6 @@ from backends.profiles_lmdb import LmdbProfileStore
 from backends.sold_facts_sql import SqlSoldFacts
 from backends.sql import open_engine, sqlite_url
 from backends.statistics_sql import SqlStatisticsStore
-from bidders.remote import RemoteBidder
 from bidders.roster import ROSTER
 from common.clock import Clock, SystemClock
 from exchange.auction import Auction
@@ -101,7 +101,6 @@ from streams.topics import AUCTIONS, NOTICES
 
 # One process holds the data folder, so one holder of leases is enough; a restart goes on with its leases.
 HOLDER = "exchange-1"
-_NOWHERE_MS = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -135,7 +134,7 @@ class Haat:
     floors: Floors
     relay: OutboxRelay
     follower: InventoryFollower
-    outside: list[RemoteBidder]
+    outside: list[Remote]
     auction: Auction
     currencies: Currencies
     auction_calls: AuctionCalls
@@ -242,14 +241,10 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         in_stock=partial(_in_stock, catalogue),
         available=lambda: book.available,
     )
+    consent = FollowedPolicy(settings)
     outside = [
-        RemoteBidder(
-            name=bidder.name,
-            target=bidder.target,
-            currency=bidder.currency or settings.currency,
-            timeout_ms=bidder.timeout_ms or _NOWHERE_MS,
-        )
-        for bidder in settings.outside_bidders
+        outside_bidder_of(entry, settings.currency, lambda *asked: consent.current.may_share_with(*asked))
+        for entry in settings.outside_bidders
     ]
     callouts = [
         Callout(bidder, clock, Random(), entry.terms)
@@ -309,7 +304,6 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         batcher=batcher,
         knows_currency=currencies.knows,
     )
-    consent = FollowedPolicy(settings)
     openrtb = OpenRtbAuctions(
         hold_auction=batcher.submit,
         clock=clock,
