@@ -19,7 +19,9 @@ def outside_bidder_of(entry: Entry, own_currency: str, may_share_with: Callable[
     """The bidder of one entry; nothing is connected yet."""
     currency, timeout_ms = entry.currency or own_currency, entry.timeout_ms or _NOWHERE_MS
     if not entry.speaks_openrtb:
-        return RemoteBidder(name=entry.name, target=entry.target, currency=currency, timeout_ms=timeout_ms)
+        return RemoteBidder(
+            name=entry.name, target=entry.target, currency=currency, timeout_ms=timeout_ms, own_currency=own_currency
+        )
     return OpenRtbRemote(
         name=entry.name,
         target=entry.target,

@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -166,6 +166,34 @@ class _Service(BidderServiceServicer):
         if wait_ms:
             await asyncio.sleep(wait_ms / 1000)
         return response
+
+    async def BidStream(  # noqa: N802
+        self, requests: AsyncIterator[BidRequest], context: Any
+    ) -> AsyncIterator[BidResponse]:
+        """Each request on its own, so that a late answer holds up no other; a failure ends the stream."""
+        answers: asyncio.Queue[BidResponse | None] = asyncio.Queue()
+        thinking: set[asyncio.Task[None]] = set()
+
+        async def answer(request: BidRequest) -> None:
+            response = await self.Bid(request, context)
+            response.request_number = request.request_number
+            answers.put_nowait(response)
+
+        async def listen() -> None:
+            async for request in requests:
+                task = asyncio.create_task(answer(request))
+                thinking.add(task)
+                task.add_done_callback(thinking.discard)
+            await asyncio.gather(*thinking, return_exceptions=True)
+            answers.put_nowait(None)
+
+        listening = asyncio.create_task(listen())
+        try:
+            while (response := await answers.get()) is not None:
+                yield response
+        finally:
+            for task in (listening, *thinking):
+                task.cancel()
 
 
 async def serve(bidder: SampleBidder, port: int, *, ready: Callable[[int], None], stop: asyncio.Event) -> None:
