@@ -25,6 +25,7 @@ from app.measuring import Measuring, wire_measuring
 from app.metrics import AuctionMetrics
 from app.outside_bidder_wiring import Remote, outside_bidder_of
 from app.settings import Settings
+from app.supply_wiring import sellers_of, user_sync_of
 from app.version import version
 from app.wiring_money import Money, wire_money
 from backends.accounts_sql import SqlAccountStore
@@ -71,6 +72,7 @@ from exchange.page_rules import PageRules
 from exchange.pause import ExchangePause
 from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord, Ranker
 from exchange.recovery import Recovered, recover
+from exchange.sellers import sellers_routes
 from exchange.server import AuctionCalls
 from exchange.session_answers import SessionAnswers
 from exchange.session_impressions import SessionImpressions
@@ -317,6 +319,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         rates=RatesOfTable(lambda: currencies.table),
         consent=lambda signals: int(consent.verdict(signals).permissions),
     )
+    user_sync = user_sync_of(settings, consent, clock)
     openrtb_edge = OpenRtbEdge(
         openrtb, Publishers(keys, settings.openrtb_publishers), max_bytes=settings.openrtb_max_bytes
     )
@@ -398,7 +401,13 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         serving=ranker.serving if isinstance(ranker, ClickRanker) else "prior",
         model_version=ranker.version,
         ranker_sentence=sentence,
-        routes=[*openrtb_edge.routes(), *vast_pages.routes(videos), *measuring.routes],
+        routes=[
+            *openrtb_edge.routes(),
+            *user_sync.routes(),
+            *sellers_routes(partial(sellers_of, settings, account_store)),
+            *vast_pages.routes(videos),
+            *measuring.routes,
+        ],
         consent=consent,
         measuring=measuring,
         close=close,
