@@ -8,9 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from app.floor_files import RULES_FILE, load_rules
+from app.floor_files import RULES_FILE, learned_floors_of, load_rules
 from app.haat import Haat
-from app.wiring import learned_floors_of
 from common.errors import HaatError
 from exchange.log_samples import batches, sample_of
 from exchange.pacing_history import PacingHistory

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from app.settings import Settings
 from common.errors import BackendUnavailable, FieldError, InvalidInput
 from exchange.floor_log import Trained
 from exchange.floor_rules import MAX_FILE_BYTES, FloorRules, read_rules, write_rules
@@ -16,6 +18,7 @@ from exchange.floors import NO_RULES
 from exchange.learned_floors import LearnedFloors
 
 RULES_FILE = "floors.json"
+_log = logging.getLogger(__name__)
 _KIND = "haat floors"
 _FORMAT = 1
 _MOST_SEGMENTS = 100_000
@@ -140,3 +143,14 @@ def _replace(path: Path, data: bytes) -> None:
         beside.replace(path)
     except OSError as error:
         raise BackendUnavailable(f"{path} cannot be written: {error.strerror}") from None
+
+
+def learned_floors_of(settings: Settings) -> LearnedFloors | None:
+    """Learned floors where they are switched on and may be served."""
+    if settings.learned_floors != "on":
+        return None
+    floors, why = load_learned(settings.models_dir, settings.currency)
+    if floors is None:
+        _log.warning("%s", why)
+        return None
+    return LearnedFloors(floors.version, settings.floor_holdout, floors.floors)

@@ -13,13 +13,13 @@ from app.bridges import CountedNotices
 from app.consent import FollowedPolicy
 from app.measuring import Measuring
 from app.metrics import AuctionMetrics
+from app.outside_bidder_wiring import Remote
 from app.settings import Settings
 from app.wiring_money import Money
 from backends.budget_ledger_sql import SqlBudgetLedger
 from backends.event_log_lmdb import LmdbEventLog
 from backends.outbox_sql import OutboxRelay
 from backends.profiles_lmdb import LmdbProfileStore
-from bidders.remote import RemoteBidder
 from common.clock import Clock
 from exchange.auction import Auction
 from exchange.budgets import BudgetBook
@@ -75,7 +75,7 @@ class Haat:
     floors: Floors
     relay: OutboxRelay
     follower: InventoryFollower
-    outside: list[RemoteBidder]
+    outside: list[Remote]
     auction: Auction
     currencies: Currencies
     auction_calls: AuctionCalls

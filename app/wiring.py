@@ -14,11 +14,13 @@ from app import vast_pages
 from app.bridges import CountedNotices, ImpressionMemory, facts_of, tell_outbox
 from app.consent import FollowedPolicy
 from app.currency_files import reader_of
-from app.floor_files import load_learned, load_rules
+from app.floor_files import learned_floors_of, load_rules
 from app.haat import Haat
 from app.measuring import wire_measuring
 from app.metrics import AuctionMetrics
+from app.outside_bidder_wiring import outside_bidder_of
 from app.settings import Settings
+from app.supply_wiring import sellers_of, user_sync_of
 from app.version import version
 from app.wiring_feed import wire_feed
 from app.wiring_money import wire_money
@@ -34,7 +36,6 @@ from backends.profiles_lmdb import LmdbProfileStore
 from backends.sold_facts_sql import SqlSoldFacts
 from backends.sql import open_engine, sqlite_url
 from backends.statistics_sql import SqlStatisticsStore
-from bidders.remote import RemoteBidder
 from bidders.roster import ROSTER
 from common.clock import Clock, SystemClock
 from common.consent_signals import ConsentSignals
@@ -54,7 +55,6 @@ from exchange.forecasts import Forecasts
 from exchange.holds import Holds, Terms
 from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
-from exchange.learned_floors import LearnedFloors
 from exchange.notices import Notices
 from exchange.openrtb.auctions import OpenRtbAuctions
 from exchange.openrtb.edge import OpenRtbEdge
@@ -67,6 +67,7 @@ from exchange.page_rules import PageRules
 from exchange.pause import ExchangePause
 from exchange.ports import CAMPAIGN_ACCOUNTS, LineItemRecord
 from exchange.recovery import recover
+from exchange.sellers import sellers_routes
 from exchange.server import AuctionCalls
 from exchange.session_answers import SessionAnswers
 from exchange.session_impressions import SessionImpressions
@@ -86,7 +87,6 @@ from streams.topics import AUCTIONS, NOTICES
 
 # One process holds the data folder, so one holder of leases is enough; a restart goes on with its leases.
 HOLDER = "exchange-1"
-_NOWHERE_MS = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -179,14 +179,10 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         in_stock=partial(_in_stock, catalogue),
         available=lambda: book.available,
     )
+    consent = FollowedPolicy(settings)
     outside = [
-        RemoteBidder(
-            name=bidder.name,
-            target=bidder.target,
-            currency=bidder.currency or settings.currency,
-            timeout_ms=bidder.timeout_ms or _NOWHERE_MS,
-        )
-        for bidder in settings.outside_bidders
+        outside_bidder_of(entry, settings.currency, lambda *asked: consent.current.may_share_with(*asked))
+        for entry in settings.outside_bidders
     ]
     callouts = [
         Callout(bidder, clock, Random(), entry.terms)
@@ -246,7 +242,6 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         batcher=batcher,
         knows_currency=currencies.knows,
     )
-    consent = FollowedPolicy(settings)
     openrtb = OpenRtbAuctions(
         hold_auction=batcher.submit,
         clock=clock,
@@ -260,6 +255,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         rates=RatesOfTable(lambda: currencies.table),
         consent=partial(_permissions, consent, metrics),
     )
+    user_sync = user_sync_of(settings, consent, clock)
     openrtb_edge = OpenRtbEdge(
         openrtb, Publishers(keys, settings.openrtb_publishers), max_bytes=settings.openrtb_max_bytes
     )
@@ -324,7 +320,13 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         serving=ranker.serving if isinstance(ranker, ClickRanker) else "prior",
         model_version=ranker.version,
         ranker_sentence=sentence,
-        routes=[*openrtb_edge.routes(), *vast_pages.routes(videos), *measuring.routes],
+        routes=[
+            *openrtb_edge.routes(),
+            *user_sync.routes(),
+            *sellers_routes(partial(sellers_of, settings, account_store)),
+            *vast_pages.routes(videos),
+            *measuring.routes,
+        ],
         consent=consent,
         measuring=measuring,
         close=close,
@@ -340,17 +342,6 @@ def _page_rules(settings: Settings) -> PageRules:
         most_ads=settings.page_most_ads,
         most_ads_share=settings.page_most_ads_share,
     )
-
-
-def learned_floors_of(settings: Settings) -> LearnedFloors | None:
-    """Learned floors where they are switched on and may be served."""
-    if settings.learned_floors != "on":
-        return None
-    floors, why = load_learned(settings.models_dir, settings.currency)
-    if floors is None:
-        _log.warning("%s", why)
-        return None
-    return LearnedFloors(floors.version, settings.floor_holdout, floors.floors)
 
 
 def _permissions(policy: FollowedPolicy, metrics: AuctionMetrics, signals: ConsentSignals) -> int:

@@ -1,4 +1,4 @@
-"""Which two letters stand for a country's three? ISO 3166-1; OpenRTB says three, line items are targeted by two."""
+"""Which two letters stand for a country's three, and which three for two? ISO 3166-1: OpenRTB says three."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _LISTED = (
     "VIR:VI VNM:VN VUT:VU WLF:WF WSM:WS YEM:YE ZAF:ZA ZMB:ZM ZWE:ZW "
 )
 _ALPHA_2 = dict(pair.split(":") for pair in _LISTED.split())
+_ALPHA_3 = {two: three for three, two in _ALPHA_2.items()}
 # In requests and logs these stand for proxies, satellites and regions: they are no countries.
 _NO_COUNTRIES = frozenset({"A1", "A2", "AP", "EU", "O1", "XX", "ZZ"})
 
@@ -33,3 +34,8 @@ def alpha_2(code: object) -> str:
     if len(said) == 2:
         return "" if said in _NO_COUNTRIES else said
     return _ALPHA_2.get(said, "")
+
+
+def alpha_3(code: str) -> str:
+    """The three letters of a country given by two; empty when it is not known."""
+    return _ALPHA_3.get(code, "")

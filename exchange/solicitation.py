@@ -104,8 +104,16 @@ def ask_outside(
         timeout_ms = min(left_ms, callout.timeout_ms)
         asked = callout.ask([auction_ids[row] for row in rows], [views[row] for row in rows], timeout_ms)
         callout.sent()
-        calls[loop.create_task(asked)] = Call(callout, first_index + index, rows)
+        task = loop.create_task(asked)
+        task.add_done_callback(_seen)
+        calls[task] = Call(callout, first_index + index, rows)
     return Asked(calls, loop.time() + left_ms / 1000)
+
+
+def _seen(task: asyncio.Task[list[OutsideBid]]) -> None:
+    """Nobody looks at a call any more that was left or was late: how it failed is no news to the log."""
+    if not task.cancelled():
+        task.exception()
 
 
 def ask_inside(roster: Sequence[Bidder], snapshot: Snapshot, inside: InsideRows) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -29,6 +29,7 @@ SERVICE = DESCRIPTOR.services_by_name["BidderService"].full_name
 # How long after the exchange's deadline a late answer comes, and how long the latest waits at most.
 LATE_BY_MS = 50
 MOST_WAIT_MS = 5_000
+FAILS = "the sample bidder fails now and then, as it was told to"
 _LEAST_BID_MICROS = 50_000
 _GRACE_S = 1.0
 
@@ -160,10 +161,48 @@ class _Service(BidderServiceServicer):
 
     async def Bid(self, request: BidRequest, context: Any) -> BidResponse:  # noqa: N802
         if self._bidder.fails():
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "the sample bidder fails now and then, as it was told to")
+            await context.abort(grpc.StatusCode.UNAVAILABLE, FAILS)
+        return await self._answer(request)
+
+    async def BidStream(  # noqa: N802
+        self, requests: AsyncIterator[BidRequest], context: Any
+    ) -> AsyncIterator[BidResponse]:
+        """Each request on its own, so that a late answer holds up no other; a failure ends the stream."""
+        # A response, or None when there will be none any more.
+        answers: asyncio.Queue[BidResponse | None] = asyncio.Queue()
+        thinking: set[asyncio.Task[None]] = set()
+        failed = False
+
+        async def answer(request: BidRequest) -> None:
+            response = await self._answer(request)
+            response.request_number = request.request_number
+            answers.put_nowait(response)
+
+        async def listen() -> None:
+            nonlocal failed
+            async for request in requests:
+                if failed := self._bidder.fails():
+                    break
+                task = asyncio.create_task(answer(request))
+                thinking.add(task)
+                task.add_done_callback(thinking.discard)
+            if not failed:
+                await asyncio.gather(*thinking)
+            answers.put_nowait(None)
+
+        listening = asyncio.create_task(listen())
+        try:
+            while (response := await answers.get()) is not None:
+                yield response
+        finally:
+            for task in (listening, *thinking):
+                task.cancel()
+        if failed:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, FAILS)
+
+    async def _answer(self, request: BidRequest) -> BidResponse:
         response = self._bidder.bid(request)
-        wait_ms = self._bidder.wait_ms(request)
-        if wait_ms:
+        if wait_ms := self._bidder.wait_ms(request):
             await asyncio.sleep(wait_ms / 1000)
         return response
 

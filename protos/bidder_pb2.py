@@ -26,7 +26,7 @@ from protos import common_pb2 as protos_dot_common__pb2
 from protos import exchange_pb2 as protos_dot_exchange__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13protos/bidder.proto\x12\x0ehaat.bidder.v1\x1a\x13protos/common.proto\x1a\x15protos/exchange.proto\"\xc4\x01\n\x0bOpportunity\x12\x12\n\nauction_id\x18\x01 \x01(\t\x12/\n\nplacements\x18\x02 \x03(\x0b\x32\x1b.haat.exchange.v1.Placement\x12\"\n\x04page\x18\x03 \x01(\x0b\x32\x14.haat.common.v1.Page\x12&\n\x06\x64\x65vice\x18\x04 \x01(\x0b\x32\x16.haat.common.v1.Device\x12\x12\n\nvisitor_id\x18\x05 \x01(\t\x12\x10\n\x08\x63urrency\x18\x06 \x01(\t\"Q\n\nBidRequest\x12\x32\n\ropportunities\x18\x01 \x03(\x0b\x32\x1b.haat.bidder.v1.Opportunity\x12\x0f\n\x07tmax_ms\x18\x02 \x01(\r\"\xde\x02\n\x03\x42id\x12\x12\n\nauction_id\x18\x01 \x01(\t\x12\x14\n\x0cplacement_id\x18\x02 \x01(\t\x12\x0e\n\x06\x62id_id\x18\x03 \x01(\t\x12\x12\n\nbid_micros\x18\x04 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x19\n\x11\x61\x64vertiser_domain\x18\x06 \x01(\t\x12\x13\n\x0b\x63reative_id\x18\x07 \x01(\t\x12(\n\x06\x66ormat\x18\x08 \x01(\x0e\x32\x18.haat.exchange.v1.Format\x12\r\n\x05width\x18\t \x01(\r\x12\x0e\n\x06height\x18\n \x01(\r\x12\x0e\n\x06markup\x18\x0b \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x0c \x01(\t\x12\x12\n\nproduct_id\x18\r \x01(\t\x12\x10\n\x07win_url\x18\xc0\x02 \x01(\t\x12\x14\n\x0b\x62illing_url\x18\xc1\x02 \x01(\t\x12\x11\n\x08loss_url\x18\xc2\x02 \x01(\t\x12\r\n\x04seat\x18\xc3\x02 \x01(\t\"0\n\x0b\x42idResponse\x12!\n\x04\x62ids\x18\x01 \x03(\x0b\x32\x13.haat.bidder.v1.Bid2O\n\rBidderService\x12>\n\x03\x42id\x12\x1a.haat.bidder.v1.BidRequest\x1a\x1b.haat.bidder.v1.BidResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13protos/bidder.proto\x12\x0ehaat.bidder.v1\x1a\x13protos/common.proto\x1a\x15protos/exchange.proto\"\x87\x03\n\x0bOpportunity\x12\x12\n\nauction_id\x18\x01 \x01(\t\x12/\n\nplacements\x18\x02 \x03(\x0b\x32\x1b.haat.exchange.v1.Placement\x12\"\n\x04page\x18\x03 \x01(\x0b\x32\x14.haat.common.v1.Page\x12&\n\x06\x64\x65vice\x18\x04 \x01(\x0b\x32\x16.haat.common.v1.Device\x12\x12\n\nvisitor_id\x18\x05 \x01(\t\x12\x10\n\x08\x63urrency\x18\x06 \x01(\t\x12\x17\n\x0e\x66loor_currency\x18\xd4\x02 \x01(\t\x12\x30\n\nprice_rule\x18\xd5\x02 \x01(\x0e\x32\x1b.haat.exchange.v1.PriceRule\x12\r\n\x04test\x18\xd6\x02 \x01(\x08\x12\x16\n\rallowed_seats\x18\xd7\x02 \x03(\t\x12\x16\n\rblocked_seats\x18\xd8\x02 \x03(\t\x12\x1a\n\x11\x61llowed_languages\x18\xd9\x02 \x03(\t\x12\x1b\n\x12\x61llowed_categories\x18\xda\x02 \x03(\t\"j\n\nBidRequest\x12\x32\n\ropportunities\x18\x01 \x03(\x0b\x32\x1b.haat.bidder.v1.Opportunity\x12\x0f\n\x07tmax_ms\x18\x02 \x01(\r\x12\x17\n\x0erequest_number\x18\xd4\x02 \x01(\x04\"\x9d\x04\n\x03\x42id\x12\x12\n\nauction_id\x18\x01 \x01(\t\x12\x14\n\x0cplacement_id\x18\x02 \x01(\t\x12\x0e\n\x06\x62id_id\x18\x03 \x01(\t\x12\x12\n\nbid_micros\x18\x04 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x19\n\x11\x61\x64vertiser_domain\x18\x06 \x01(\t\x12\x13\n\x0b\x63reative_id\x18\x07 \x01(\t\x12(\n\x06\x66ormat\x18\x08 \x01(\x0e\x32\x18.haat.exchange.v1.Format\x12\r\n\x05width\x18\t \x01(\r\x12\x0e\n\x06height\x18\n \x01(\r\x12\x0e\n\x06markup\x18\x0b \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x0c \x01(\t\x12\x12\n\nproduct_id\x18\r \x01(\t\x12\x10\n\x07win_url\x18\xc0\x02 \x01(\t\x12\x14\n\x0b\x62illing_url\x18\xc1\x02 \x01(\t\x12\x11\n\x08loss_url\x18\xc2\x02 \x01(\t\x12\r\n\x04seat\x18\xc3\x02 \x01(\t\x12\x10\n\x07\x64\x65\x61l_id\x18\xd4\x02 \x01(\t\x12\x13\n\ncategories\x18\xd5\x02 \x03(\t\x12\x13\n\nattributes\x18\xd6\x02 \x03(\r\x12\x11\n\x08language\x18\xd7\x02 \x01(\t\x12\x13\n\napp_bundle\x18\xd8\x02 \x01(\t\x12\x13\n\nduration_s\x18\xd9\x02 \x01(\r\x12\x11\n\x08protocol\x18\xda\x02 \x01(\r\x12\r\n\x04mime\x18\xdb\x02 \x01(\t\x12\x12\n\tskippable\x18\xdc\x02 \x01(\x08\x12\x0e\n\x05mtype\x18\xdd\x02 \x01(\r\"I\n\x0b\x42idResponse\x12!\n\x04\x62ids\x18\x01 \x03(\x0b\x32\x13.haat.bidder.v1.Bid\x12\x17\n\x0erequest_number\x18\xd4\x02 \x01(\x04\x32\x99\x01\n\rBidderService\x12>\n\x03\x42id\x12\x1a.haat.bidder.v1.BidRequest\x1a\x1b.haat.bidder.v1.BidResponse\x12H\n\tBidStream\x12\x1a.haat.bidder.v1.BidRequest\x1a\x1b.haat.bidder.v1.BidResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.bidder_pb2', _global
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_OPPORTUNITY']._serialized_start=84
-  _globals['_OPPORTUNITY']._serialized_end=280
-  _globals['_BIDREQUEST']._serialized_start=282
-  _globals['_BIDREQUEST']._serialized_end=363
-  _globals['_BID']._serialized_start=366
-  _globals['_BID']._serialized_end=716
-  _globals['_BIDRESPONSE']._serialized_start=718
-  _globals['_BIDRESPONSE']._serialized_end=766
-  _globals['_BIDDERSERVICE']._serialized_start=768
-  _globals['_BIDDERSERVICE']._serialized_end=847
+  _globals['_OPPORTUNITY']._serialized_end=475
+  _globals['_BIDREQUEST']._serialized_start=477
+  _globals['_BIDREQUEST']._serialized_end=583
+  _globals['_BID']._serialized_start=586
+  _globals['_BID']._serialized_end=1127
+  _globals['_BIDRESPONSE']._serialized_start=1129
+  _globals['_BIDRESPONSE']._serialized_end=1202
+  _globals['_BIDDERSERVICE']._serialized_start=1205
+  _globals['_BIDDERSERVICE']._serialized_end=1358
 # @@protoc_insertion_point(module_scope)

@@ -32,17 +32,41 @@ class Opportunity(_message.Message):
     DEVICE_FIELD_NUMBER: _builtins.int
     VISITOR_ID_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
+    FLOOR_CURRENCY_FIELD_NUMBER: _builtins.int
+    PRICE_RULE_FIELD_NUMBER: _builtins.int
+    TEST_FIELD_NUMBER: _builtins.int
+    ALLOWED_SEATS_FIELD_NUMBER: _builtins.int
+    BLOCKED_SEATS_FIELD_NUMBER: _builtins.int
+    ALLOWED_LANGUAGES_FIELD_NUMBER: _builtins.int
+    ALLOWED_CATEGORIES_FIELD_NUMBER: _builtins.int
     auction_id: _builtins.str
     visitor_id: _builtins.str
     """Only with the visitor's consent to share it."""
     currency: _builtins.str
-    """Of the floors; bids must be in it."""
+    """Bids must be in it."""
+    floor_currency: _builtins.str
+    """Of the floors; empty: as `currency`."""
+    price_rule: _exchange_pb2.PriceRule.ValueType
+    test: _builtins.bool
+    """Decided like any other, and never billed."""
     @_builtins.property
     def placements(self) -> _containers.RepeatedCompositeFieldContainer[_exchange_pb2.Placement]: ...
     @_builtins.property
     def page(self) -> _common_pb2.Page: ...
     @_builtins.property
     def device(self) -> _common_pb2.Device: ...
+    @_builtins.property
+    def allowed_seats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Buyers that may bid, or may not; empty is no limit."""
+
+    @_builtins.property
+    def blocked_seats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def allowed_languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of creatives (ISO 639-1); empty is all."""
+
+    @_builtins.property
+    def allowed_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -52,10 +76,17 @@ class Opportunity(_message.Message):
         device: _common_pb2.Device | None = ...,
         visitor_id: _builtins.str = ...,
         currency: _builtins.str = ...,
+        floor_currency: _builtins.str = ...,
+        price_rule: _exchange_pb2.PriceRule.ValueType = ...,
+        test: _builtins.bool = ...,
+        allowed_seats: _abc.Iterable[_builtins.str] | None = ...,
+        blocked_seats: _abc.Iterable[_builtins.str] | None = ...,
+        allowed_languages: _abc.Iterable[_builtins.str] | None = ...,
+        allowed_categories: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id", b"auction_id", "currency", b"currency", "device", b"device", "page", b"page", "placements", b"placements", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_categories", b"allowed_categories", "allowed_languages", b"allowed_languages", "allowed_seats", b"allowed_seats", "auction_id", b"auction_id", "blocked_seats", b"blocked_seats", "currency", b"currency", "device", b"device", "floor_currency", b"floor_currency", "page", b"page", "placements", b"placements", "price_rule", b"price_rule", "test", b"test", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -67,8 +98,11 @@ class BidRequest(_message.Message):
 
     OPPORTUNITIES_FIELD_NUMBER: _builtins.int
     TMAX_MS_FIELD_NUMBER: _builtins.int
+    REQUEST_NUMBER_FIELD_NUMBER: _builtins.int
     tmax_ms: _builtins.int
     """How long the exchange will wait from now."""
+    request_number: _builtins.int
+    """On a stream: which response answers it; from 1 on."""
     @_builtins.property
     def opportunities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Opportunity]: ...
     def __init__(
@@ -76,10 +110,11 @@ class BidRequest(_message.Message):
         *,
         opportunities: _abc.Iterable[Global___Opportunity] | None = ...,
         tmax_ms: _builtins.int = ...,
+        request_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["opportunities", b"opportunities", "tmax_ms", b"tmax_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["opportunities", b"opportunities", "request_number", b"request_number", "tmax_ms", b"tmax_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -106,6 +141,16 @@ class Bid(_message.Message):
     BILLING_URL_FIELD_NUMBER: _builtins.int
     LOSS_URL_FIELD_NUMBER: _builtins.int
     SEAT_FIELD_NUMBER: _builtins.int
+    DEAL_ID_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    APP_BUNDLE_FIELD_NUMBER: _builtins.int
+    DURATION_S_FIELD_NUMBER: _builtins.int
+    PROTOCOL_FIELD_NUMBER: _builtins.int
+    MIME_FIELD_NUMBER: _builtins.int
+    SKIPPABLE_FIELD_NUMBER: _builtins.int
+    MTYPE_FIELD_NUMBER: _builtins.int
     auction_id: _builtins.str
     placement_id: _builtins.str
     bid_id: _builtins.str
@@ -119,7 +164,7 @@ class Bid(_message.Message):
     width: _builtins.int
     height: _builtins.int
     markup: _builtins.str
-    """At most 16 kB."""
+    """At most 64 kB."""
     category: _builtins.str
     product_id: _builtins.str
     win_url: _builtins.str
@@ -130,6 +175,27 @@ class Bid(_message.Message):
     loss_url: _builtins.str
     seat: _builtins.str
     """On whose behalf the bid is made; at most 64 characters."""
+    deal_id: _builtins.str
+    """The deal of the placement that it is made under; empty in the open."""
+    language: _builtins.str
+    """ISO 639-1."""
+    app_bundle: _builtins.str
+    """The app that is advertised."""
+    duration_s: _builtins.int
+    """Of a video: how long it is, AdCOM's number of its protocol, its media type. What is not said is read off its VAST."""
+    protocol: _builtins.int
+    mime: _builtins.str
+    skippable: _builtins.bool
+    mtype: _builtins.int
+    """OpenRTB 2.6 §4.2.3: of which type the markup is, 0 unsaid."""
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All of them, where there are more than `category`; at most 32."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """AdCOM 1.0, List: Creative Attributes; at most 32."""
+
     def __init__(
         self,
         *,
@@ -150,10 +216,20 @@ class Bid(_message.Message):
         billing_url: _builtins.str = ...,
         loss_url: _builtins.str = ...,
         seat: _builtins.str = ...,
+        deal_id: _builtins.str = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        attributes: _abc.Iterable[_builtins.int] | None = ...,
+        language: _builtins.str = ...,
+        app_bundle: _builtins.str = ...,
+        duration_s: _builtins.int = ...,
+        protocol: _builtins.int = ...,
+        mime: _builtins.str = ...,
+        skippable: _builtins.bool = ...,
+        mtype: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "auction_id", b"auction_id", "bid_id", b"bid_id", "bid_micros", b"bid_micros", "billing_url", b"billing_url", "category", b"category", "creative_id", b"creative_id", "currency", b"currency", "format", b"format", "height", b"height", "loss_url", b"loss_url", "markup", b"markup", "placement_id", b"placement_id", "product_id", b"product_id", "seat", b"seat", "width", b"width", "win_url", b"win_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertiser_domain", b"advertiser_domain", "app_bundle", b"app_bundle", "attributes", b"attributes", "auction_id", b"auction_id", "bid_id", b"bid_id", "bid_micros", b"bid_micros", "billing_url", b"billing_url", "categories", b"categories", "category", b"category", "creative_id", b"creative_id", "currency", b"currency", "deal_id", b"deal_id", "duration_s", b"duration_s", "format", b"format", "height", b"height", "language", b"language", "loss_url", b"loss_url", "markup", b"markup", "mime", b"mime", "mtype", b"mtype", "placement_id", b"placement_id", "product_id", b"product_id", "protocol", b"protocol", "seat", b"seat", "skippable", b"skippable", "width", b"width", "win_url", b"win_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -164,16 +240,20 @@ class BidResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BIDS_FIELD_NUMBER: _builtins.int
+    REQUEST_NUMBER_FIELD_NUMBER: _builtins.int
+    request_number: _builtins.int
+    """On a stream: of the request that this answers."""
     @_builtins.property
     def bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___Bid]: ...
     def __init__(
         self,
         *,
         bids: _abc.Iterable[Global___Bid] | None = ...,
+        request_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bids", b"bids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bids", b"bids", "request_number", b"request_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -39,6 +39,11 @@ class BidderServiceStub:
                 request_serializer=protos_dot_bidder__pb2.BidRequest.SerializeToString,
                 response_deserializer=protos_dot_bidder__pb2.BidResponse.FromString,
                 _registered_method=True)
+        self.BidStream = channel.stream_stream(
+                '/haat.bidder.v1.BidderService/BidStream',
+                request_serializer=protos_dot_bidder__pb2.BidRequest.SerializeToString,
+                response_deserializer=protos_dot_bidder__pb2.BidResponse.FromString,
+                _registered_method=True)
 
 
 class BidderServiceServicer:
@@ -50,11 +55,24 @@ class BidderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BidStream(self, request_iterator, context):
+        """The same as one stream that is kept, which saves a call for each batch: every request is answered by one response
+        with its request_number, in any order. A bidder without it is asked by Bid.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BidderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Bid': grpc.unary_unary_rpc_method_handler(
                     servicer.Bid,
+                    request_deserializer=protos_dot_bidder__pb2.BidRequest.FromString,
+                    response_serializer=protos_dot_bidder__pb2.BidResponse.SerializeToString,
+            ),
+            'BidStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.BidStream,
                     request_deserializer=protos_dot_bidder__pb2.BidRequest.FromString,
                     response_serializer=protos_dot_bidder__pb2.BidResponse.SerializeToString,
             ),
@@ -84,6 +102,33 @@ class BidderService:
             request,
             target,
             '/haat.bidder.v1.BidderService/Bid',
+            protos_dot_bidder__pb2.BidRequest.SerializeToString,
+            protos_dot_bidder__pb2.BidResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BidStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/haat.bidder.v1.BidderService/BidStream',
             protos_dot_bidder__pb2.BidRequest.SerializeToString,
             protos_dot_bidder__pb2.BidResponse.FromString,
             options,

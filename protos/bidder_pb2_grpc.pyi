@@ -34,11 +34,19 @@ class BidderServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> BidderServiceAsyncStub: ...
     Bid: _grpc.UnaryUnaryMultiCallable[_bidder_pb2.BidRequest, _bidder_pb2.BidResponse]
+    BidStream: _grpc.StreamStreamMultiCallable[_bidder_pb2.BidRequest, _bidder_pb2.BidResponse]
+    """The same as one stream that is kept, which saves a call for each batch: every request is answered by one response
+    with its request_number, in any order. A bidder without it is asked by Bid.
+    """
 
 @_typing.type_check_only
 class BidderServiceAsyncStub(BidderServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Bid: _aio.UnaryUnaryMultiCallable[_bidder_pb2.BidRequest, _bidder_pb2.BidResponse]  # type: ignore[assignment]
+    BidStream: _aio.StreamStreamMultiCallable[_bidder_pb2.BidRequest, _bidder_pb2.BidResponse]  # type: ignore[assignment]
+    """The same as one stream that is kept, which saves a call for each batch: every request is answered by one response
+    with its request_number, in any order. A bidder without it is asked by Bid.
+    """
 
 class BidderServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -47,5 +55,15 @@ class BidderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _bidder_pb2.BidRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_bidder_pb2.BidResponse, _abc.Awaitable[_bidder_pb2.BidResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def BidStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_bidder_pb2.BidRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_bidder_pb2.BidResponse], _abc.AsyncIterator[_bidder_pb2.BidResponse]]:
+        """The same as one stream that is kept, which saves a call for each batch: every request is answered by one response
+        with its request_number, in any order. A bidder without it is asked by Bid.
+        """
 
 def add_BidderServiceServicer_to_server(servicer: BidderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -52,6 +52,10 @@ class Outsider(bidder_pb2_grpc.BidderServiceServicer):
     def __init__(self, address: str) -> None:
         self._address = address
 
+    async def BidStream(self, requests: Any, context: Any) -> Any:  # noqa: N802
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "one call for each batch")
+        yield
+
     async def Bid(self, request: bidder_pb2.BidRequest, context: object) -> bidder_pb2.BidResponse:  # noqa: N802
         return bidder_pb2.BidResponse(bids=[self._bid(opportunity) for opportunity in request.opportunities])
 

@@ -76,7 +76,7 @@ def test_every_make_target_that_is_named_exists(name: str) -> None:
 def test_every_haat_command_that_is_named_exists(name: str) -> None:
     known = commands()
     for piece in code_of(read(name)):
-        for words in re.findall(r"(?:^|[\s/])haat((?: [a-z]+)+)", piece):
+        for words in re.findall(r"(?:^|[\s/])haat((?: [a-z][a-z-]*)+)", piece):
             first, *rest = words.split()
             assert first in known, f"`haat {first}` is not a command"
             if known[first] and rest:

@@ -14,6 +14,8 @@ import pytest
 from bidders.remote import RemoteBidder
 from common.consent import Permission
 from common.errors import BackendUnavailable
+from exchange.placement_wire import read_placement
+from exchange.request import Deal, FlexSize, NativeTerms, VideoTerms
 from protos import bidder_pb2, bidder_pb2_grpc
 from tests.builders import a_page_view, a_placement
 
@@ -26,6 +28,12 @@ class Service(bidder_pb2_grpc.BidderServiceServicer):
         self.gate: asyncio.Event | None = None
         self.fails = False
         self.padding = ""
+        self.stream_tries = 0
+
+    async def BidStream(self, requests: Any, context: Any) -> Any:  # noqa: N802
+        self.stream_tries += 1
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "one call for each batch")
+        yield
 
     async def Bid(self, request: bidder_pb2.BidRequest, context: Any) -> bidder_pb2.BidResponse:  # noqa: N802
         self.asked.append(request)
@@ -116,3 +124,103 @@ async def test_nobody_there_is_a_failure() -> None:
     with pytest.raises((BackendUnavailable, TimeoutError)):
         await remote.ask(["x"], [a_page_view()], 500)
     await remote.close()
+
+
+async def test_a_bidder_without_streams_is_asked_for_one_once() -> None:
+    service = Service()
+    async with bidder(service) as remote:
+        for _ in range(3):
+            assert len(await remote.ask(["x"], [a_page_view()], 5_000)) == 1
+
+    assert service.stream_tries == 1
+
+
+class Streaming(Service):
+    """A bidder with streams; answers the requests of a stream last come, first served, two at a time if told."""
+
+    def __init__(self, pairs: bool = False) -> None:
+        super().__init__()
+        self.streams = 0
+        self.pairs = pairs
+
+    async def BidStream(self, requests: Any, context: Any) -> Any:  # noqa: N802
+        self.streams += 1
+        held: list[bidder_pb2.BidRequest] = []
+        async for request in requests:
+            held.append(request)
+            if len(held) < 1 + self.pairs:
+                continue
+            while held:
+                asked = held.pop()
+                response = await self.Bid(asked, context)
+                response.request_number = asked.request_number
+                yield response
+
+
+async def test_a_bidder_with_streams_is_asked_over_one_that_is_kept() -> None:
+    service = Streaming(pairs=True)
+    async with bidder(service) as remote:
+        both = await asyncio.gather(
+            remote.ask(["x"], [a_page_view()], 5_000), remote.ask(["y"], [a_page_view()], 5_000)
+        )
+        service.pairs = False
+        again = await remote.ask(["z"], [a_page_view()], 5_000)
+
+    assert [[bid.auction_id for bid in bids] for bids in (*both, again)] == [["x"], ["y"], ["z"]]
+    assert service.streams == 1
+
+
+async def test_a_late_answer_on_a_stream_is_nobodys_and_the_stream_goes_on() -> None:
+    service = Streaming()
+    service.gate = asyncio.Event()
+    async with bidder(service) as remote:
+        with pytest.raises(TimeoutError):
+            await remote.ask(["x"], [a_page_view()], 50)
+        service.gate.set()
+        bids = await remote.ask(["y"], [a_page_view()], 5_000)
+
+    assert [bid.auction_id for bid in bids] == ["y"]
+    assert service.streams == 1
+
+
+async def test_a_stream_that_fails_is_opened_again() -> None:
+    service = Streaming()
+    async with bidder(service) as remote:
+        service.fails = True
+        with pytest.raises(BackendUnavailable, match="INTERNAL"):
+            await remote.ask(["x"], [a_page_view()], 5_000)
+        service.fails = False
+        assert len(await remote.ask(["y"], [a_page_view()], 5_000)) == 1
+
+    assert service.streams == 2
+
+
+async def test_a_bidder_sees_the_terms_of_a_placement_and_may_answer_to_all_of_them() -> None:
+    class Dealer(Service):
+        async def Bid(self, request: bidder_pb2.BidRequest, context: Any) -> bidder_pb2.BidResponse:  # noqa: N802
+            self.asked.append(request)
+            return bidder_pb2.BidResponse(
+                bids=[
+                    bidder_pb2.Bid(
+                        auction_id="x", placement_id="top", deal_id="d1", seat="s1", categories=["toys"],
+                        attributes=[3], mtype=2, duration_s=15, protocol=7, mime="video/mp4", skippable=True, 
+                        language="de",
+                    )
+                ]
+            )  # fmt: skip
+
+    service = Dealer()
+    placement = a_placement(
+        deals=(Deal("d1", 7, 1, ("s1",), ("brand.example",), True),), private_auction=True, secure=True,
+        blocked_attributes=(3,), blocked_apps=("com.app",), flex_sizes=(FlexSize(16, 9, 300),),
+        video=VideoTerms(("video/mp4",), 5, 30, skippable=0),
+        native=NativeTerms(((1, "title", 0, True, 90, 0, 0),)),
+    )  # fmt: skip
+    async with bidder(service) as remote:
+        (bid,) = await remote.ask(["x"], [a_page_view(placements=(placement,), blocked_seats=("s9",))], 5_000)
+
+    (asked,) = service.asked[0].opportunities
+    assert asked.blocked_seats == ["s9"]
+    assert read_placement(asked.placements[0], 0, []) == placement
+    assert (bid.deal_id, bid.seat, bid.categories, bid.attributes, bid.mtype) == ("d1", "s1", ("toys",), (3,), 2)
+    assert (bid.duration_s, bid.protocol, bid.mime, bid.skippable, bid.language) == (15, 7, "video/mp4", True, "de")

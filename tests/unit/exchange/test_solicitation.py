@@ -1,0 +1,52 @@
+"""A bidder that fails when nobody waits for it any more is no news."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import Sequence
+
+import pytest
+
+from common.clock import SteppedClock
+from common.errors import BackendUnavailable
+from exchange.bidding import OutsideBid
+from exchange.callout import Callout
+from exchange.refusals import Refusal
+from exchange.request import PageView
+from exchange.solicitation import ask_outside
+from tests.builders import a_page_view
+
+
+class Sore:
+    """A bidder that answers being left with a failure."""
+
+    name = "sore"
+    timeout_ms = 1_000
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def ask(self, auction_ids: Sequence[str], views: Sequence[PageView], timeout_ms: int) -> list[OutsideBid]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise BackendUnavailable("too late, and broken") from None
+        finally:
+            self.ended.set()
+        return []
+
+
+async def test_a_failure_after_the_deadline_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    bidder = Sore()
+    asked = ask_outside([Callout(bidder, SteppedClock())], 0, ["x"], [a_page_view(tmax_ms=1)])
+    with caplog.at_level(logging.DEBUG):
+        (answer,) = await asked.answers(lambda: 0)
+        await bidder.ended.wait()
+        del asked
+        await asyncio.sleep(0)
+        gc.collect()
+
+    assert answer.trouble == Refusal.BIDDER_LATE
+    assert "never retrieved" not in caplog.text
