@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from random import Random
-from types import TracebackType
-from typing import Self
 
 import grpc
 
-from client.connection import Connection, new_idempotency_key
+from client.connection import Connection, OverConnection, new_idempotency_key
 from protos import billing_pb2 as wire
 from protos.billing_pb2_grpc import BillingServiceStub
 
 
-class BillingClient:
+class BillingClient(OverConnection):
     """One tenant's connection to BillingService. Make it inside a running event loop; close it, or use `async with`.
 
     A payment without `idempotency_key` is given a fresh one; pass the bank's own to make it safe for ever. Raises
@@ -31,7 +29,7 @@ class BillingClient:
         chance: Random | None = None,
     ) -> None:
         self.tenant_id = tenant_id
-        self._connection = Connection(target, api_key, timeout_ms=timeout_ms, credentials=credentials, chance=chance)
+        super().__init__(Connection(target, api_key, timeout_ms=timeout_ms, credentials=credentials, chance=chance))
         self._stub = BillingServiceStub(self._connection.channel)
 
     async def top_up(
@@ -72,15 +70,3 @@ class BillingClient:
         """An invoice or a credit note on paper."""
         request = wire.GetInvoiceRequest(tenant_id=self.tenant_id, invoice_id=invoice_id)
         return await self._connection.call(self._stub.GetInvoicePdf, request)
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-        await self._connection.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from random import Random
-from types import TracebackType
-from typing import Self
 
 import grpc
 
-from client.connection import Connection, new_idempotency_key
+from client.connection import Connection, OverConnection, new_idempotency_key
 from protos import campaigns_pb2 as wire
 from protos.campaigns_pb2_grpc import CampaignServiceStub
 
 
-class CampaignClient:
+class CampaignClient(OverConnection):
     """One tenant's connection to CampaignService. Make it inside a running event loop; close it, or use `async with`.
 
     A write without `idempotency_key` is given a fresh one; pass your own to make it safe over a restart of yours.
@@ -31,7 +29,7 @@ class CampaignClient:
         chance: Random | None = None,
     ) -> None:
         self.tenant_id = tenant_id
-        self._connection = Connection(target, api_key, timeout_ms=timeout_ms, credentials=credentials, chance=chance)
+        super().__init__(Connection(target, api_key, timeout_ms=timeout_ms, credentials=credentials, chance=chance))
         self._stub = CampaignServiceStub(self._connection.channel)
 
     async def create_advertiser(self, advertiser: wire.Advertiser, *, idempotency_key: str = "") -> wire.Advertiser:
@@ -177,18 +175,6 @@ class CampaignClient:
         """Impressions, clicks, conversions and spend of an advertiser, a campaign or a line item."""
         request = wire.GetStatisticsRequest(tenant_id=self.tenant_id, id=subject_id)
         return await self._connection.call(self._stub.GetStatistics, request)
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-        await self._connection.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     def _get(self, subject_id: str) -> wire.GetRequest:
         return wire.GetRequest(tenant_id=self.tenant_id, id=subject_id)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 import grpc
 
-from client.connection import Connection, new_idempotency_key
+from client.connection import Connection, OverConnection, new_idempotency_key
 from protos import catalogue_pb2 as wire
 from protos.catalogue_pb2_grpc import CatalogueServiceStub
 
 MAX_PRODUCTS = 1_000
 
 
-class CatalogueClient:
+class CatalogueClient(OverConnection):
     """One tenant's connection to CatalogueService. Make it in a running event loop; close it, or use `async with`."""
 
     def __init__(
@@ -28,7 +26,7 @@ class CatalogueClient:
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         self.tenant_id = tenant_id
-        self._connection = Connection(target, api_key, timeout_ms=timeout_ms, credentials=credentials)
+        super().__init__(Connection(target, api_key, timeout_ms=timeout_ms, credentials=credentials))
         self._stub = CatalogueServiceStub(self._connection.channel)
 
     async def put_products(self, products: Sequence[wire.Product]) -> int:
@@ -47,15 +45,3 @@ class CatalogueClient:
         """One product."""
         request = wire.GetProductRequest(tenant_id=self.tenant_id, product_id=product_id)
         return await self._connection.call(self._stub.GetProduct, request)
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-        await self._connection.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()

@@ -23,6 +23,7 @@ from protos.exchange_pb2 import Answer, AnswerBatch, PageView, PageViewBatch
 
 AuctionCall = grpc.aio.StreamStreamCall[PageViewBatch, AnswerBatch]
 
+# At each address.
 _MOST_TRIES = 2
 
 
@@ -50,10 +51,16 @@ class AuctionStream:
         batches_out: int,
         chance: Random,
         backoff: Backoff | None = None,
+        addresses: int = 1,
+        broken: Callable[[], object] = lambda: None,
     ) -> None:
+        """`broken` is called after each stream that broke: with several `addresses` the next one goes elsewhere."""
         if min(max_in_flight, max_batch, batches_out) < 1:
             raise ValueError("max_in_flight, max_batch and batches_out are at least 1")
         self._open_call = open_call
+        self._addresses = addresses
+        self._when_broken = broken
+        self._most_tries = _MOST_TRIES * addresses
         self._what = f"StreamAuctions to {target}"
         self._max_batch = max_batch
         self._batches_out = batches_out
@@ -115,13 +122,16 @@ class AuctionStream:
             if trouble is None:
                 continue
             self._broken = trouble
+            self._when_broken()
             self._failures = 1 if self._answered > answered_before else self._failures + 1
             if is_final(trouble.code):
                 self._fail_all(partial(type(trouble), self._what, trouble.code, trouble.reason, trouble.errors))
                 continue
             self._send_again(trouble)
-            if self._pending:
-                await asyncio.sleep(self._backoff.wait_s(self._failures, self._chance))
+            # Another address is asked at once.
+            rounds, others_left = divmod(self._failures, self._addresses)
+            if self._pending and not others_left:
+                await asyncio.sleep(self._backoff.wait_s(rounds, self._chance))
 
     async def _work_to_do(self) -> bool:
         while True:
@@ -140,6 +150,9 @@ class AuctionStream:
         reading = asyncio.create_task(self._read(call))
         reading.add_done_callback(lambda _: self._wake.set())
         try:
+            if self._addresses > 1:
+                # One of them comes back: what was never on a stream is not counted as a try.
+                await call.wait_for_connection()
             while not reading.done():
                 self._wake.clear()
                 if self._pending and len(self._out) < self._batches_out:
@@ -236,9 +249,9 @@ class AuctionStream:
     def _send_again(self, trouble: CallFailed) -> None:
         out = [waiting for batch in self._out.values() for waiting in batch if not waiting.answer.done()]
         self._out.clear()
-        given_up = [waiting for waiting in out if waiting.tries >= _MOST_TRIES]
+        given_up = [waiting for waiting in out if waiting.tries >= self._most_tries]
         self._fail(given_up, partial(StreamBroken, self._what, trouble.code, trouble.reason, trouble.errors))
-        self._pending.extendleft(waiting for waiting in reversed(out) if waiting.tries < _MOST_TRIES)
+        self._pending.extendleft(waiting for waiting in reversed(out) if waiting.tries < self._most_tries)
 
     def _fail_all(self, error: Callable[[], Exception]) -> None:
         for batch in self._out.values():

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from random import Random
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar, cast
 from uuid import uuid4
 
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from client.addresses import SeveralChannels, split
 from client.backoff import Backoff
 from client.errors import failure_of
 
@@ -31,6 +34,8 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.enable_retries", 0),
 )
 
+_UNTIL_THE_DEADLINE = 1 << 30
+
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
 
@@ -41,11 +46,15 @@ def new_idempotency_key() -> str:
 
 
 class Connection:
-    """One HTTP/2 connection to a haat server, for one API key. Make it inside a running event loop."""
+    """A connection to a haat server, for one API key. Make it inside a running event loop.
+
+    `target` may be several addresses of nodes of one exchange, as a list or with commas: when one is away, or stops, a
+    call is tried at the next one.
+    """
 
     def __init__(
         self,
-        target: str,
+        target: str | Sequence[str],
         api_key: str,
         *,
         timeout_ms: int = 5_000,
@@ -55,16 +64,25 @@ class Connection:
     ) -> None:
         if timeout_ms < 1 or attempts < 1:
             raise ValueError(f"timeout_ms is {timeout_ms} and attempts is {attempts}: both are at least 1")
-        self.target = target
+        targets = split(target)
+        self.target = ",".join(targets)
         self.metadata = (("x-api-key", api_key),)
         self.timeout_ms = timeout_ms
         self.chance = chance or Random()
         self._attempts = attempts
         self._backoff = Backoff()
-        if credentials is None:
-            self.channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
-        else:
-            self.channel = grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
+        self.channels = SeveralChannels(
+            [
+                grpc.aio.insecure_channel(one, options=_OPTIONS)
+                if credentials is None
+                else grpc.aio.secure_channel(one, credentials, options=_OPTIONS)
+                for one in targets
+            ]
+        )
+        if len(targets) > 1:
+            # One of them comes back: only the deadline ends it.
+            self._attempts = _UNTIL_THE_DEADLINE
+        self.channel = cast(grpc.aio.Channel, self.channels)
 
     async def call(
         self,
@@ -78,12 +96,16 @@ class Connection:
         deadline = loop.time() + (timeout_ms or self.timeout_ms) / 1000
         failures = 0
         while True:
+            at = self.channels.at
             try:
                 left_s = max(deadline - loop.time(), 0.001)
                 return await method(request, timeout=left_s, metadata=self.metadata)
             except grpc.aio.AioRpcError as error:
                 failures += 1
-                wait_s = self._backoff.wait_s(failures, self.chance)
+                self.channels.move_on(at)
+                # Another address is asked at once; waiting begins when all of them were away.
+                rounds, others_left = divmod(failures, len(self.channels))
+                wait_s = 0.0 if others_left else self._backoff.wait_s(rounds, self.chance)
                 out_of_time = loop.time() + wait_s >= deadline
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or failures >= self._attempts or out_of_time:
                     raise failure_of(f"{type(request).__name__} to {self.target}", error) from None
@@ -92,3 +114,22 @@ class Connection:
     async def close(self) -> None:
         """Let go of the connection; calls still on it are cancelled."""
         await self.channel.close()
+
+
+class OverConnection:
+    """What has one connection, and lets go of it by `close` or at the end of `async with`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

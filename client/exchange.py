@@ -18,10 +18,13 @@ from protos.exchange_pb2_grpc import AuctionServiceStub
 
 MAX_PAGE_VIEWS = 1024
 MAX_NOTICES = 1024
+# Nobody waits for them on a page, and one that got no answer would be billed without the storefront knowing it.
+NOTICES_TIMEOUT_MS = 10_000
 
 
 class ExchangeClient:
     """One connection of a storefront to the exchange. Make it in a running event loop; close it, or use `async with`.
+    `target` may be the addresses of several nodes (see Connection).
 
     With `coalesce` single calls travel on one bidirectional stream, at most `batches_out` batches of `max_batch` page
     views at a time; without it each is a unary call. More than `max_in_flight` calls wait for a place.
@@ -29,7 +32,7 @@ class ExchangeClient:
 
     def __init__(
         self,
-        target: str,
+        target: str | Sequence[str],
         api_key: str,
         *,
         coalesce: bool = True,
@@ -46,15 +49,19 @@ class ExchangeClient:
         self._stub = AuctionServiceStub(self._connection.channel)
         self._timeout_ms = timeout_ms
         self._closed = False
+        # The address that the newest stream went to.
+        self._streaming_at = 0
         self._stream: AuctionStream | None = None
         if coalesce:
             self._stream = AuctionStream(
                 self._open_call,
-                target,
+                self._connection.target,
                 max_in_flight=max_in_flight,
                 max_batch=max_batch,
                 batches_out=batches_out,
                 chance=self._connection.chance,
+                addresses=len(self._connection.channels),
+                broken=lambda: self._connection.channels.move_on(self._streaming_at),
             )
 
     async def hold_auction(self, page_view: PageView) -> Answer:
@@ -92,9 +99,12 @@ class ExchangeClient:
         """One outcome for each notice; sent again when the server was away, which bills nothing twice."""
         self._check_open()
         outcomes: list[NoticeOutcome] = []
+        patience_ms = max(self._timeout_ms, NOTICES_TIMEOUT_MS)
         for at in range(0, len(notices), MAX_NOTICES):
             some = notices[at : at + MAX_NOTICES]
-            taken = await self._connection.call(self._stub.ReportNotices, NoticeBatch(notices=some))
+            taken = await self._connection.call(
+                self._stub.ReportNotices, NoticeBatch(notices=some), timeout_ms=patience_ms
+            )
             if len(taken.outcomes) != len(some):
                 reason = f"{len(some)} notices were sent and {len(taken.outcomes)} outcomes came back"
                 raise CallFailed("ReportNotices", grpc.StatusCode.INTERNAL, reason)
@@ -121,4 +131,5 @@ class ExchangeClient:
             raise ClientClosed("the client is closed: make a new one")
 
     def _open_call(self) -> AuctionCall:
+        self._streaming_at = self._connection.channels.at
         return self._stub.StreamAuctions(metadata=self._connection.metadata)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from random import Random
-from types import TracebackType
-from typing import Self
 
 import grpc
 
-from client.connection import Connection, new_idempotency_key
+from client.connection import Connection, OverConnection, new_idempotency_key
 from protos import feed_pb2 as wire
 from protos.feed_pb2_grpc import FeedServiceStub
 
 
-class FeedClient:
+class FeedClient(OverConnection):
     """One tenant's connection to FeedService. Make it inside a running event loop; close it, or use `async with`.
 
     Requests are sent as given, with the tenant filled in. Raises CallRefused with the field errors, or CallFailed.
@@ -30,7 +28,7 @@ class FeedClient:
         chance: Random | None = None,
     ) -> None:
         self.tenant_id = tenant_id
-        self._connection = Connection(target, api_key, timeout_ms=timeout_ms, credentials=credentials, chance=chance)
+        super().__init__(Connection(target, api_key, timeout_ms=timeout_ms, credentials=credentials, chance=chance))
         self._stub = FeedServiceStub(self._connection.channel)
 
     async def get_feed(self, request: wire.GetFeedRequest) -> wire.FeedPage:
@@ -67,15 +65,3 @@ class FeedClient:
             tenant_id=self.tenant_id, idempotency_key=idempotency_key or new_idempotency_key(), post_id=post_id
         )
         return await self._connection.call(self._stub.WithdrawPost, request)
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-        await self._connection.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()

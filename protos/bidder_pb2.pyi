@@ -39,6 +39,7 @@ class Opportunity(_message.Message):
     BLOCKED_SEATS_FIELD_NUMBER: _builtins.int
     ALLOWED_LANGUAGES_FIELD_NUMBER: _builtins.int
     ALLOWED_CATEGORIES_FIELD_NUMBER: _builtins.int
+    BUYER_USER_ID_FIELD_NUMBER: _builtins.int
     auction_id: _builtins.str
     visitor_id: _builtins.str
     """Only with the visitor's consent to share it."""
@@ -49,6 +50,8 @@ class Opportunity(_message.Message):
     price_rule: _exchange_pb2.PriceRule.ValueType
     test: _builtins.bool
     """Decided like any other, and never billed."""
+    buyer_user_id: _builtins.str
+    """The bidder's own id of the visitor, as it told it to /setuid; only where consent lets this bidder have it."""
     @_builtins.property
     def placements(self) -> _containers.RepeatedCompositeFieldContainer[_exchange_pb2.Placement]: ...
     @_builtins.property
@@ -83,10 +86,11 @@ class Opportunity(_message.Message):
         blocked_seats: _abc.Iterable[_builtins.str] | None = ...,
         allowed_languages: _abc.Iterable[_builtins.str] | None = ...,
         allowed_categories: _abc.Iterable[_builtins.str] | None = ...,
+        buyer_user_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_categories", b"allowed_categories", "allowed_languages", b"allowed_languages", "allowed_seats", b"allowed_seats", "auction_id", b"auction_id", "blocked_seats", b"blocked_seats", "currency", b"currency", "device", b"device", "floor_currency", b"floor_currency", "page", b"page", "placements", b"placements", "price_rule", b"price_rule", "test", b"test", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_categories", b"allowed_categories", "allowed_languages", b"allowed_languages", "allowed_seats", b"allowed_seats", "auction_id", b"auction_id", "blocked_seats", b"blocked_seats", "buyer_user_id", b"buyer_user_id", "currency", b"currency", "device", b"device", "floor_currency", b"floor_currency", "page", b"page", "placements", b"placements", "price_rule", b"price_rule", "test", b"test", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

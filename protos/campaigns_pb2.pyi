@@ -92,6 +92,7 @@ class _StrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Strategy.Val
     STRATEGY_BRAND_CAMPAIGN: _Strategy.ValueType  # 1
     STRATEGY_CONTEXTUAL: _Strategy.ValueType  # 2
     STRATEGY_RETARGET: _Strategy.ValueType  # 3
+    STRATEGY_LOOK_ALIKE: _Strategy.ValueType  # 4
 
 class Strategy(_Strategy, metaclass=_StrategyEnumTypeWrapper):
     """Which internal bidder speaks for a line item."""
@@ -100,6 +101,7 @@ STRATEGY_UNSPECIFIED: Strategy.ValueType  # 0
 STRATEGY_BRAND_CAMPAIGN: Strategy.ValueType  # 1
 STRATEGY_CONTEXTUAL: Strategy.ValueType  # 2
 STRATEGY_RETARGET: Strategy.ValueType  # 3
+STRATEGY_LOOK_ALIKE: Strategy.ValueType  # 4
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
 
 class _CapScope:
@@ -399,6 +401,7 @@ class Targeting(_message.Message):
     SEEN_PRODUCTS_FIELD_NUMBER: _builtins.int
     PLACEMENT_IDS_FIELD_NUMBER: _builtins.int
     LANGUAGES_FIELD_NUMBER: _builtins.int
+    NEAR_PRODUCTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def countries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """ISO 3166-1 alpha-2."""
@@ -421,6 +424,12 @@ class Targeting(_message.Message):
     def placement_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def near_products(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Products of the catalogue near which are those that the visitor has shown an affinity to, without having seen them
+        themselves; needs consent. What STRATEGY_LOOK_ALIKE targets.
+        """
+
     def __init__(
         self,
         *,
@@ -432,10 +441,11 @@ class Targeting(_message.Message):
         seen_products: _abc.Iterable[_builtins.str] | None = ...,
         placement_ids: _abc.Iterable[_builtins.str] | None = ...,
         languages: _abc.Iterable[_builtins.str] | None = ...,
+        near_products: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "countries", b"countries", "devices", b"devices", "keywords", b"keywords", "languages", b"languages", "placement_ids", b"placement_ids", "seen_products", b"seen_products", "segments", b"segments"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "countries", b"countries", "devices", b"devices", "keywords", b"keywords", "languages", b"languages", "near_products", b"near_products", "placement_ids", b"placement_ids", "seen_products", b"seen_products", "segments", b"segments"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -552,7 +562,9 @@ class LineItem(_message.Message):
     strategy: Global___Strategy.ValueType
     pricing_model: _exchange_pb2.PricingModel.ValueType
     bid_micros: _builtins.int
-    """Per thousand impressions (CPM), per click (CPC), per conversion (CPA), in the campaign's currency."""
+    """Per thousand impressions (CPM), per click (CPC), per conversion (CPA), per thousand viewable impressions (VCPM), in the
+    campaign's currency.
+    """
     state: Global___State.ValueType
     revision: _builtins.int
     deals_only: _builtins.bool

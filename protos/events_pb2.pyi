@@ -76,6 +76,14 @@ class AuctionsHeld(_message.Message):
     PLACEMENT_NAME_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
     TEST_PAGE_VIEW_FIELD_NUMBER: _builtins.int
+    CLEARED_BIDS_FIELD_NUMBER: _builtins.int
+    CHANCE_REST_FIELD_NUMBER: _builtins.int
+    AD_PRICING_FIELD_NUMBER: _builtins.int
+    AD_ADVERTISER_FIELD_NUMBER: _builtins.int
+    AD_PRODUCT_FIELD_NUMBER: _builtins.int
+    AD_CATEGORY_FIELD_NUMBER: _builtins.int
+    PLACEMENT_VIEWABLE_FIELD_NUMBER: _builtins.int
+    BID_OWN_FLOOR_PLUS_ONE_FIELD_NUMBER: _builtins.int
     BID_CHANCE_FIELD_NUMBER: _builtins.int
     BID_PRICING_FIELD_NUMBER: _builtins.int
     BID_ADVERTISER_FIELD_NUMBER: _builtins.int
@@ -99,6 +107,19 @@ class AuctionsHeld(_message.Message):
     """What a click is worth to the shop itself, in micros."""
     squashing: _builtins.float
     """The exponent of quality under generalised second price; 0.0 in records of before is 1.0."""
+    cleared_bids: _builtins.int
+    """What a replay needs beside all of the above. `cleared_bids` is how many bids clearing decided on: the first of the
+    recorded ones; what stands behind them was refused before. 0 also in records of before 370 was there.
+    """
+    ad_pricing: _builtins.bytes
+    """One entry for each ad among the cleared bids, in the order in which they first come: an ad is a line item with a
+    creative, and every outside bid is one of its own. Little-endian, as many bytes to an entry (1, 2 or 4) as the largest
+    needs. haat.campaigns.v1.PricingModel; then equal numbers are one advertiser, product or category within this batch
+    and mean nothing else, 0 is none.
+    """
+    ad_advertiser: _builtins.bytes
+    ad_product: _builtins.bytes
+    ad_category: _builtins.bytes
     conversion_rate: _builtins.float
     """Conversions that are expected of a click; 0.0 in records of before, which cannot be replayed."""
     @_builtins.property
@@ -240,10 +261,28 @@ class AuctionsHeld(_message.Message):
         """Page views that were a test: decided, and neither reserved for, billed nor counted."""
 
     @_builtins.property
+    def chance_rest(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """What the 64 bits of a chance are beyond those of its bid_click_probability taken to 64 bits: the difference of the
+        two patterns. One entry for each value of bid_click_probability among the cleared bids, in the order in which they
+        first come, or, where one value stands for several chances, one for each cleared bid.
+        """
+
+    @_builtins.property
+    def placement_viewable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One entry for each placement: the chance that an impression there is viewable, by which bids under VCPM were compared;
+        empty without such bids.
+        """
+
+    @_builtins.property
+    def bid_own_floor_plus_one(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One entry for each recorded bid: the floor that it was held to in place of its placement's or its deal's, as a video
+        has by its length, plus one; empty when all are 0.
+        """
+
+    @_builtins.property
     def bid_chance(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """What a replay needs beside all of the above; one entry for each bid that was cleared. Those are the first of the
-        recorded bids; what stands behind them was refused before. Equal numbers are one advertiser, product or category
-        within this batch and mean nothing else; 2^32 - 1 is none.
+        """The same in records of before, and where a chance is beyond what 32 bits can come near; one entry for each cleared
+        bid. 2^32 - 1 is none.
         """
 
     @_builtins.property
@@ -321,6 +360,14 @@ class AuctionsHeld(_message.Message):
         placement_name: _abc.Iterable[_builtins.int] | None = ...,
         names: _abc.Iterable[_builtins.str] | None = ...,
         test_page_view: _abc.Iterable[_builtins.int] | None = ...,
+        cleared_bids: _builtins.int = ...,
+        chance_rest: _abc.Iterable[_builtins.int] | None = ...,
+        ad_pricing: _builtins.bytes = ...,
+        ad_advertiser: _builtins.bytes = ...,
+        ad_product: _builtins.bytes = ...,
+        ad_category: _builtins.bytes = ...,
+        placement_viewable: _abc.Iterable[_builtins.float] | None = ...,
+        bid_own_floor_plus_one: _abc.Iterable[_builtins.int] | None = ...,
         bid_chance: _abc.Iterable[_builtins.float] | None = ...,
         bid_pricing: _abc.Iterable[_builtins.int] | None = ...,
         bid_advertiser: _abc.Iterable[_builtins.int] | None = ...,
@@ -334,7 +381,7 @@ class AuctionsHeld(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "available_micros", b"available_micros", "bid_account", b"bid_account", "bid_advertiser", b"bid_advertiser", "bid_bidder", b"bid_bidder", "bid_campaign_account", b"bid_campaign_account", "bid_category", b"bid_category", "bid_chance", b"bid_chance", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_currency", b"bid_currency", "bid_deal_plus_one", b"bid_deal_plus_one", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_pricing", b"bid_pricing", "bid_product", b"bid_product", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "conversion_rate", b"conversion_rate", "currencies", b"currencies", "currency", b"currency", "currency_rates", b"currency_rates", "deals", b"deals", "engagement_value_micros", b"engagement_value_micros", "floor_micros", b"floor_micros", "floor_rule", b"floor_rule", "floor_rules", b"floor_rules", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "most_ads", b"most_ads", "most_per_advertiser", b"most_per_advertiser", "names", b"names", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "placement_name", b"placement_name", "price_rule", b"price_rule", "private_auction", b"private_auction", "publisher_name", b"publisher_name", "rate_table", b"rate_table", "refused_before", b"refused_before", "schema_version", b"schema_version", "separate", b"separate", "snapshot_sequence", b"snapshot_sequence", "squashing", b"squashing", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_advertiser", b"ad_advertiser", "ad_category", b"ad_category", "ad_pricing", b"ad_pricing", "ad_product", b"ad_product", "auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "available_micros", b"available_micros", "bid_account", b"bid_account", "bid_advertiser", b"bid_advertiser", "bid_bidder", b"bid_bidder", "bid_campaign_account", b"bid_campaign_account", "bid_category", b"bid_category", "bid_chance", b"bid_chance", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_currency", b"bid_currency", "bid_deal_plus_one", b"bid_deal_plus_one", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_own_floor_plus_one", b"bid_own_floor_plus_one", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_pricing", b"bid_pricing", "bid_product", b"bid_product", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "chance_rest", b"chance_rest", "cleared_bids", b"cleared_bids", "conversion_rate", b"conversion_rate", "currencies", b"currencies", "currency", b"currency", "currency_rates", b"currency_rates", "deals", b"deals", "engagement_value_micros", b"engagement_value_micros", "floor_micros", b"floor_micros", "floor_rule", b"floor_rule", "floor_rules", b"floor_rules", "held_at_ms", b"held_at_ms", "model_version", b"model_version", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "most_ads", b"most_ads", "most_per_advertiser", b"most_per_advertiser", "names", b"names", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "placement_name", b"placement_name", "placement_viewable", b"placement_viewable", "price_rule", b"price_rule", "private_auction", b"private_auction", "publisher_name", b"publisher_name", "rate_table", b"rate_table", "refused_before", b"refused_before", "schema_version", b"schema_version", "separate", b"separate", "snapshot_sequence", b"snapshot_sequence", "squashing", b"squashing", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -500,6 +547,71 @@ class NoticesTaken(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NoticesTaken: _TypeAlias = NoticesTaken  # noqa: Y015
+
+@_typing.final
+class NoticesForwarded(_message.Message):
+    """Topic `forwarded_notices`: what one node was told of ads that another one sold, while that one was away."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    SAID_AT_MS_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
+    schema_version: _builtins.int
+    said_at_ms: _builtins.int
+    owner: _builtins.int
+    """Number of the node that sold the ads."""
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___NoticeForwarded]: ...
+    def __init__(
+        self,
+        *,
+        schema_version: _builtins.int = ...,
+        said_at_ms: _builtins.int = ...,
+        owner: _builtins.int = ...,
+        notices: _abc.Iterable[Global___NoticeForwarded] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["notices", b"notices", "owner", b"owner", "said_at_ms", b"said_at_ms", "schema_version", b"schema_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoticesForwarded: _TypeAlias = NoticesForwarded  # noqa: Y015
+
+@_typing.final
+class NoticeForwarded(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    IMPRESSION_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    VALIDITY_FIELD_NUMBER: _builtins.int
+    FROM_BROWSER_FIELD_NUMBER: _builtins.int
+    kind: _builtins.int
+    """haat.exchange.v1.Notice.Kind"""
+    impression_id: _builtins.str
+    order_id: _builtins.str
+    validity: _builtins.int
+    """exchange.invalid_traffic.Validity, as far as it could be told without knowing the ad."""
+    from_browser: _builtins.bool
+    def __init__(
+        self,
+        *,
+        kind: _builtins.int = ...,
+        impression_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        validity: _builtins.int = ...,
+        from_browser: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_browser", b"from_browser", "impression_id", b"impression_id", "kind", b"kind", "order_id", b"order_id", "validity", b"validity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoticeForwarded: _TypeAlias = NoticeForwarded  # noqa: Y015
 
 @_typing.final
 class NoticeTaken(_message.Message):
@@ -744,6 +856,14 @@ class FeedPageServed(_message.Message):
     SOURCES_FIELD_NUMBER: _builtins.int
     PROPENSITIES_FIELD_NUMBER: _builtins.int
     AUCTION_ID_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    FEATURES_VERSION_FIELD_NUMBER: _builtins.int
+    RANKER_FIELD_NUMBER: _builtins.int
+    ALTERNATIVE_PLACES_FIELD_NUMBER: _builtins.int
+    ALTERNATIVE_IDS_FIELD_NUMBER: _builtins.int
+    ALTERNATIVE_FEATURES_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    AD_SLOTS_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     served_at_ms: _builtins.int
     tenant_id: _builtins.str
@@ -752,6 +872,11 @@ class FeedPageServed(_message.Message):
     visitor_id: _builtins.str
     """Empty unless the visitor may be remembered."""
     auction_id: _builtins.str
+    features_version: _builtins.str
+    ranker: _builtins.str
+    """Which ranking decided: "hand-weighted", or the version of a model."""
+    page_size: _builtins.int
+    ad_slots: _builtins.int
     @_builtins.property
     def post_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -760,6 +885,20 @@ class FeedPageServed(_message.Message):
     def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def propensities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Features of each post, row by row, as they were when the page was decided; none where consent does not cover it."""
+
+    @_builtins.property
+    def alternative_places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Posts that explored places were drawn out of beside the one that stands there, each as likely as that one:
+        the place (from 0), the post, and its features, row by row.
+        """
+
+    @_builtins.property
+    def alternative_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def alternative_features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
     def __init__(
         self,
         *,
@@ -774,10 +913,18 @@ class FeedPageServed(_message.Message):
         sources: _abc.Iterable[_builtins.str] | None = ...,
         propensities: _abc.Iterable[_builtins.float] | None = ...,
         auction_id: _builtins.str = ...,
+        features: _abc.Iterable[_builtins.float] | None = ...,
+        features_version: _builtins.str = ...,
+        ranker: _builtins.str = ...,
+        alternative_places: _abc.Iterable[_builtins.int] | None = ...,
+        alternative_ids: _abc.Iterable[_builtins.str] | None = ...,
+        alternative_features: _abc.Iterable[_builtins.float] | None = ...,
+        page_size: _builtins.int = ...,
+        ad_slots: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id", b"auction_id", "page_id", b"page_id", "post_ids", b"post_ids", "propensities", b"propensities", "schema_version", b"schema_version", "scores", b"scores", "served_at_ms", b"served_at_ms", "session_id", b"session_id", "sources", b"sources", "tenant_id", b"tenant_id", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_slots", b"ad_slots", "alternative_features", b"alternative_features", "alternative_ids", b"alternative_ids", "alternative_places", b"alternative_places", "auction_id", b"auction_id", "features", b"features", "features_version", b"features_version", "page_id", b"page_id", "page_size", b"page_size", "post_ids", b"post_ids", "propensities", b"propensities", "ranker", b"ranker", "schema_version", b"schema_version", "scores", b"scores", "served_at_ms", b"served_at_ms", "session_id", b"session_id", "sources", b"sources", "tenant_id", b"tenant_id", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -797,6 +944,7 @@ class FeedActionTaken(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     SUBJECT_ID_FIELD_NUMBER: _builtins.int
     ACTION_ID_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     taken_at_ms: _builtins.int
     tenant_id: _builtins.str
@@ -807,6 +955,8 @@ class FeedActionTaken(_message.Message):
     """haat.feed.v1.Action.Kind"""
     subject_id: _builtins.str
     action_id: _builtins.str
+    detail: _builtins.str
+    """The label of a report, the product of a purchase."""
     def __init__(
         self,
         *,
@@ -818,11 +968,183 @@ class FeedActionTaken(_message.Message):
         kind: _builtins.int = ...,
         subject_id: _builtins.str = ...,
         action_id: _builtins.str = ...,
+        detail: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "kind", b"kind", "schema_version", b"schema_version", "session_id", b"session_id", "subject_id", b"subject_id", "taken_at_ms", b"taken_at_ms", "tenant_id", b"tenant_id", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "detail", b"detail", "kind", b"kind", "schema_version", b"schema_version", "session_id", b"session_id", "subject_id", b"subject_id", "taken_at_ms", b"taken_at_ms", "tenant_id", b"tenant_id", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FeedActionTaken: _TypeAlias = FeedActionTaken  # noqa: Y015
+
+@_typing.final
+class PersonErased(_message.Message):
+    """Topic `erasures`: somebody was erased. Whoever reads older records passes over this person's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    ERASED_AT_MS_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    PERSON_DIGEST_FIELD_NUMBER: _builtins.int
+    schema_version: _builtins.int
+    erased_at_ms: _builtins.int
+    tenant_id: _builtins.str
+    person_digest: _builtins.bytes
+    """A digest of tenant and person: it tells whether a record is of this person, and not who that was."""
+    def __init__(
+        self,
+        *,
+        schema_version: _builtins.int = ...,
+        erased_at_ms: _builtins.int = ...,
+        tenant_id: _builtins.str = ...,
+        person_digest: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erased_at_ms", b"erased_at_ms", "person_digest", b"person_digest", "schema_version", b"schema_version", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonErased: _TypeAlias = PersonErased  # noqa: Y015
+
+@_typing.final
+class ShareClicked(_message.Message):
+    """Topic `share_clicks`: a link that somebody shared was followed; once for each session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    CLICKED_AT_MS_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    CLICK_ID_FIELD_NUMBER: _builtins.int
+    SHARE_ID_FIELD_NUMBER: _builtins.int
+    POST_ID_FIELD_NUMBER: _builtins.int
+    TRACKING_ID_FIELD_NUMBER: _builtins.int
+    DISCLOSURE_FIELD_NUMBER: _builtins.int
+    schema_version: _builtins.int
+    clicked_at_ms: _builtins.int
+    tenant_id: _builtins.str
+    click_id: _builtins.str
+    share_id: _builtins.str
+    post_id: _builtins.str
+    tracking_id: _builtins.str
+    """Of the one who shared it."""
+    disclosure: _builtins.str
+    def __init__(
+        self,
+        *,
+        schema_version: _builtins.int = ...,
+        clicked_at_ms: _builtins.int = ...,
+        tenant_id: _builtins.str = ...,
+        click_id: _builtins.str = ...,
+        share_id: _builtins.str = ...,
+        post_id: _builtins.str = ...,
+        tracking_id: _builtins.str = ...,
+        disclosure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["click_id", b"click_id", "clicked_at_ms", b"clicked_at_ms", "disclosure", b"disclosure", "post_id", b"post_id", "schema_version", b"schema_version", "share_id", b"share_id", "tenant_id", b"tenant_id", "tracking_id", b"tracking_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShareClicked: _TypeAlias = ShareClicked  # noqa: Y015
+
+@_typing.final
+class CaseDecided(_message.Message):
+    """Topic `moderation`: a decision of a case came to hold, or was taken back. It names no author and no reporter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_MS_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_KIND_FIELD_NUMBER: _builtins.int
+    SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    UNDONE_FIELD_NUMBER: _builtins.int
+    SUBJECT_REVISION_FIELD_NUMBER: _builtins.int
+    schema_version: _builtins.int
+    decided_at_ms: _builtins.int
+    tenant_id: _builtins.str
+    case_id: _builtins.str
+    subject_kind: _builtins.int
+    """Numbers of haat.moderation.v1.SubjectKind and Outcome."""
+    subject_id: _builtins.str
+    outcome: _builtins.int
+    reason: _builtins.str
+    """A code of feed/moderation/reasons.py."""
+    instance: _builtins.int
+    """0 a program, 1 a person, 2 a second person on appeal."""
+    undone: _builtins.bool
+    subject_revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        schema_version: _builtins.int = ...,
+        decided_at_ms: _builtins.int = ...,
+        tenant_id: _builtins.str = ...,
+        case_id: _builtins.str = ...,
+        subject_kind: _builtins.int = ...,
+        subject_id: _builtins.str = ...,
+        outcome: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        instance: _builtins.int = ...,
+        undone: _builtins.bool = ...,
+        subject_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "decided_at_ms", b"decided_at_ms", "instance", b"instance", "outcome", b"outcome", "reason", b"reason", "schema_version", b"schema_version", "subject_id", b"subject_id", "subject_kind", b"subject_kind", "subject_revision", b"subject_revision", "tenant_id", b"tenant_id", "undone", b"undone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CaseDecided: _TypeAlias = CaseDecided  # noqa: Y015
+
+@_typing.final
+class TierChanged(_message.Message):
+    """Topic `creator_tiers`: a creator came to another commission tier."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    CHANGED_AT_MS_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    CREATOR_ID_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    TIER_BEFORE_FIELD_NUMBER: _builtins.int
+    REPUTATION_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
+    schema_version: _builtins.int
+    changed_at_ms: _builtins.int
+    tenant_id: _builtins.str
+    creator_id: _builtins.str
+    tier: _builtins.int
+    """Numbers of haat.moderation.v1.Tier."""
+    tier_before: _builtins.int
+    reputation: _builtins.float
+    trust: _builtins.float
+    def __init__(
+        self,
+        *,
+        schema_version: _builtins.int = ...,
+        changed_at_ms: _builtins.int = ...,
+        tenant_id: _builtins.str = ...,
+        creator_id: _builtins.str = ...,
+        tier: _builtins.int = ...,
+        tier_before: _builtins.int = ...,
+        reputation: _builtins.float = ...,
+        trust: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_ms", b"changed_at_ms", "creator_id", b"creator_id", "reputation", b"reputation", "schema_version", b"schema_version", "tenant_id", b"tenant_id", "tier", b"tier", "tier_before", b"tier_before", "trust", b"trust"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TierChanged: _TypeAlias = TierChanged  # noqa: Y015

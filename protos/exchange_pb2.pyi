@@ -83,6 +83,8 @@ class _PricingModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PricingM
     """The bid is for a click."""
     PRICING_MODEL_CPA: _PricingModel.ValueType  # 3
     """The bid is for a conversion."""
+    PRICING_MODEL_VCPM: _PricingModel.ValueType  # 4
+    """Per thousand viewable impressions: half in view for a second, a video's for two."""
 
 class PricingModel(_PricingModel, metaclass=_PricingModelEnumTypeWrapper): ...
 
@@ -93,6 +95,8 @@ PRICING_MODEL_CPC: PricingModel.ValueType  # 2
 """The bid is for a click."""
 PRICING_MODEL_CPA: PricingModel.ValueType  # 3
 """The bid is for a conversion."""
+PRICING_MODEL_VCPM: PricingModel.ValueType  # 4
+"""Per thousand viewable impressions: half in view for a second, a video's for two."""
 Global___PricingModel: _TypeAlias = PricingModel  # noqa: Y015
 
 @_typing.final
@@ -207,17 +211,22 @@ class VideoTerms(_message.Message):
     POD_ADS_FIELD_NUMBER: _builtins.int
     SLOT_IN_POD_FIELD_NUMBER: _builtins.int
     LEAST_CPM_PER_SECOND_MICROS_FIELD_NUMBER: _builtins.int
+    POD_SEQUENCE_FIELD_NUMBER: _builtins.int
     least_duration_s: _builtins.int
     most_duration_s: _builtins.int
     skippable: _builtins.bool
     """Absent: not said. false: the video must not be skippable."""
     pod_id: _builtins.str
-    """A pod of several ads (§7.6): its name, its whole time, how many ads at most."""
+    """A pod of several ads (§7.6): its name, its whole time, how many ads at most. It is sold as so many slots, each with
+    an answer of its own, named <placement_id>/1 and so on; together they are never longer than the pod.
+    """
     pod_duration_s: _builtins.int
     pod_ads: _builtins.int
     slot_in_pod: _builtins.int
     """1 first, -1 last, 2 either, 0 any."""
     least_cpm_per_second_micros: _builtins.int
+    pod_sequence: _builtins.int
+    """Which break of the content the pod is: 1 the first, -1 the last, 0 any."""
     @_builtins.property
     def mimes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Such as video/mp4."""
@@ -244,10 +253,11 @@ class VideoTerms(_message.Message):
         pod_ads: _builtins.int = ...,
         slot_in_pod: _builtins.int = ...,
         least_cpm_per_second_micros: _builtins.int = ...,
+        pod_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_skippable", b"_skippable", "skippable", b"skippable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_skippable", b"_skippable", "least_cpm_per_second_micros", b"least_cpm_per_second_micros", "least_duration_s", b"least_duration_s", "mimes", b"mimes", "most_duration_s", b"most_duration_s", "pod_ads", b"pod_ads", "pod_duration_s", b"pod_duration_s", "pod_id", b"pod_id", "protocols", b"protocols", "required_durations_s", b"required_durations_s", "skippable", b"skippable", "slot_in_pod", b"slot_in_pod"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_skippable", b"_skippable", "least_cpm_per_second_micros", b"least_cpm_per_second_micros", "least_duration_s", b"least_duration_s", "mimes", b"mimes", "most_duration_s", b"most_duration_s", "pod_ads", b"pod_ads", "pod_duration_s", b"pod_duration_s", "pod_id", b"pod_id", "pod_sequence", b"pod_sequence", "protocols", b"protocols", "required_durations_s", b"required_durations_s", "skippable", b"skippable", "slot_in_pod", b"slot_in_pod"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__skippable: _TypeAlias = _typing.Literal["skippable"]  # noqa: Y015
     _WhichOneofArgType__skippable: _TypeAlias = _typing.Literal["_skippable", b"_skippable"]  # noqa: Y015
@@ -894,6 +904,8 @@ class NoticeOutcome(_message.Message):
         """Recorded, and not billed: the money had run out."""
         VERDICT_INVALID: NoticeOutcome._Verdict.ValueType  # 6
         """Recorded as invalid traffic: neither counted nor billed."""
+        VERDICT_FORWARDED: NoticeOutcome._Verdict.ValueType  # 7
+        """Recorded at the node that was told, for the one that sold the ad, which is away: that one counts it, once."""
 
     class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper): ...
     VERDICT_UNSPECIFIED: NoticeOutcome.Verdict.ValueType  # 0
@@ -908,6 +920,8 @@ class NoticeOutcome(_message.Message):
     """Recorded, and not billed: the money had run out."""
     VERDICT_INVALID: NoticeOutcome.Verdict.ValueType  # 6
     """Recorded as invalid traffic: neither counted nor billed."""
+    VERDICT_FORWARDED: NoticeOutcome.Verdict.ValueType  # 7
+    """Recorded at the node that was told, for the one that sold the ad, which is away: that one counts it, once."""
 
     VERDICT_FIELD_NUMBER: _builtins.int
     BILLED_MICROS_FIELD_NUMBER: _builtins.int

@@ -26,39 +26,83 @@ from protos import common_pb2 as protos_dot_common__pb2
 from protos import exchange_pb2 as protos_dot_exchange__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11protos/feed.proto\x12\x0chaat.feed.v1\x1a\x13protos/common.proto\x1a\x15protos/exchange.proto\"6\n\nProductTag\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x02\x12\t\n\x01y\x18\x03 \x01(\x02\"\xce\x02\n\x04Post\x12\x0f\n\x07post_id\x18\x01 \x01(\t\x12\x12\n\ncreator_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ption\x18\x03 \x01(\t\x12\x12\n\nimage_urls\x18\x04 \x03(\t\x12.\n\x0cproduct_tags\x18\x05 \x03(\x0b\x32\x18.haat.feed.v1.ProductTag\x12\x10\n\x08hashtags\x18\x06 \x03(\t\x12\x17\n\x0fpublished_at_ms\x18\x07 \x01(\x03\x12\'\n\x05state\x18\x08 \x01(\x0e\x32\x18.haat.feed.v1.Post.State\x12\x10\n\x08revision\x18\t \x01(\x04\x12\r\n\x05likes\x18\n \x01(\x04\x12\r\n\x05saves\x18\x0b \x01(\x04\"H\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTATE_PUBLISHED\x10\x01\x12\x13\n\x0fSTATE_WITHDRAWN\x10\x02\"a\n\x11\x43reatePostRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12 \n\x04post\x18\x03 \x01(\x0b\x32\x12.haat.feed.v1.Post\"4\n\x0eGetPostRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07post_id\x18\x02 \x01(\t\"R\n\x13WithdrawPostRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0f\n\x07post_id\x18\x03 \x01(\t\"\xa6\x02\n\x0eGetFeedRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12(\n\x07visitor\x18\x02 \x01(\x0b\x32\x17.haat.common.v1.Visitor\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12(\n\x07\x63onsent\x18\x04 \x01(\x0b\x32\x17.haat.common.v1.Consent\x12\"\n\x04page\x18\x05 \x01(\x0b\x32\x14.haat.common.v1.Page\x12&\n\x06\x64\x65vice\x18\x06 \x01(\x0b\x32\x16.haat.common.v1.Device\x12\x11\n\tpage_size\x18\x07 \x01(\r\x12\x0e\n\x06\x63ursor\x18\x08 \x01(\t\x12\x10\n\x08\x61\x64_slots\x18\t \x01(\r\x12\x18\n\x10\x65xclude_post_ids\x18\n \x03(\t\"g\n\x08\x46\x65\x65\x64Item\x12\"\n\x04post\x18\x01 \x01(\x0b\x32\x12.haat.feed.v1.PostH\x00\x12\"\n\x02\x61\x64\x18\x02 \x01(\x0b\x32\x14.haat.exchange.v1.AdH\x00\x12\x0b\n\x03why\x18\x03 \x03(\tB\x06\n\x04item\"k\n\x08\x46\x65\x65\x64Page\x12\x0f\n\x07page_id\x18\x01 \x01(\t\x12%\n\x05items\x18\x02 \x03(\x0b\x32\x16.haat.feed.v1.FeedItem\x12\x13\n\x0bnext_cursor\x18\x03 \x01(\t\x12\x12\n\nauction_id\x18\x04 \x01(\t\"\xc4\x01\n\x06\x41\x63tion\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.haat.feed.v1.Action.Kind\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x11\n\taction_id\x18\x03 \x01(\t\"j\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tKIND_LIKE\x10\x01\x12\r\n\tKIND_HIDE\x10\x02\x12\x0e\n\nKIND_CLICK\x10\x03\x12\r\n\tKIND_SAVE\x10\x04\x12\x0f\n\x0bKIND_FOLLOW\x10\x05\"\xb8\x01\n\x14RecordActionsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12(\n\x07visitor\x18\x02 \x01(\x0b\x32\x17.haat.common.v1.Visitor\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12(\n\x07\x63onsent\x18\x04 \x01(\x0b\x32\x17.haat.common.v1.Consent\x12%\n\x07\x61\x63tions\x18\x05 \x03(\x0b\x32\x14.haat.feed.v1.Action\"=\n\x15RecordActionsResponse\x12\x10\n\x08recorded\x18\x01 \x01(\r\x12\x12\n\nduplicates\x18\x02 \x01(\r2\xef\x02\n\x0b\x46\x65\x65\x64Service\x12\x41\n\nCreatePost\x12\x1f.haat.feed.v1.CreatePostRequest\x1a\x12.haat.feed.v1.Post\x12;\n\x07GetPost\x12\x1c.haat.feed.v1.GetPostRequest\x1a\x12.haat.feed.v1.Post\x12\x45\n\x0cWithdrawPost\x12!.haat.feed.v1.WithdrawPostRequest\x1a\x12.haat.feed.v1.Post\x12?\n\x07GetFeed\x12\x1c.haat.feed.v1.GetFeedRequest\x1a\x16.haat.feed.v1.FeedPage\x12X\n\rRecordActions\x12\".haat.feed.v1.RecordActionsRequest\x1a#.haat.feed.v1.RecordActionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11protos/feed.proto\x12\x0chaat.feed.v1\x1a\x13protos/common.proto\x1a\x15protos/exchange.proto\"G\n\nProductTag\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x02\x12\t\n\x01y\x18\x03 \x01(\x02\x12\x0f\n\x07picture\x18\x04 \x01(\r\"a\n\tRendition\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r\x12\x12\n\nsize_bytes\x18\x05 \x01(\x04\"\x87\x02\n\tPostMedia\x12\x10\n\x08media_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x10\n\x08\x61lt_text\x18\x03 \x01(\t\x12*\n\x04kind\x18\x04 \x01(\x0e\x32\x1c.haat.feed.v1.PostMedia.Kind\x12\r\n\x05width\x18\x05 \x01(\r\x12\x0e\n\x06height\x18\x06 \x01(\r\x12\x13\n\x0b\x64uration_ms\x18\x07 \x01(\x04\x12+\n\nrenditions\x18\x08 \x03(\x0b\x32\x17.haat.feed.v1.Rendition\"<\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_IMAGE\x10\x01\x12\x0e\n\nKIND_VIDEO\x10\x02\"K\n\x0bPostVerdict\x12\x0f\n\x07outcome\x18\x01 \x01(\t\x12+\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x19.haat.feed.v1.PostFinding\"=\n\x0bPostFinding\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05where\x18\x02 \x01(\t\x12\x10\n\x08\x65vidence\x18\x03 \x01(\t\"\x88\x06\n\x04Post\x12\x0f\n\x07post_id\x18\x01 \x01(\t\x12\x12\n\ncreator_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ption\x18\x03 \x01(\t\x12\x12\n\nimage_urls\x18\x04 \x03(\t\x12.\n\x0cproduct_tags\x18\x05 \x03(\x0b\x32\x18.haat.feed.v1.ProductTag\x12\x10\n\x08hashtags\x18\x06 \x03(\t\x12\x17\n\x0fpublished_at_ms\x18\x07 \x01(\x03\x12\'\n\x05state\x18\x08 \x01(\x0e\x32\x18.haat.feed.v1.Post.State\x12\x10\n\x08revision\x18\t \x01(\x04\x12\r\n\x05likes\x18\n \x01(\x04\x12\r\n\x05saves\x18\x0b \x01(\x04\x12&\n\x05media\x18\x0c \x03(\x0b\x32\x17.haat.feed.v1.PostMedia\x12\x0c\n\x04paid\x18\r \x01(\x08\x12\x31\n\ndisclosure\x18\x0e \x01(\x0e\x32\x1d.haat.feed.v1.Post.Disclosure\x12\x0f\n\x07partner\x18\x0f \x01(\t\x12\x15\n\rpublish_at_ms\x18\x10 \x01(\x03\x12*\n\x07verdict\x18\x11 \x01(\x0b\x32\x19.haat.feed.v1.PostVerdict\x12\x0e\n\x06\x61ppeal\x18\x12 \x01(\t\"\xa3\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_CLEAN\x10\x01\x12\x13\n\x0fSTATE_WITHDRAWN\x10\x02\x12\x0f\n\x0bSTATE_DRAFT\x10\x03\x12\x12\n\x0eSTATE_CHECKING\x10\x04\x12\x11\n\rSTATE_LIMITED\x10\x05\x12\x11\n\rSTATE_REMOVED\x10\x06\x12\x12\n\x0eSTATE_APPEALED\x10\x07\"\x8e\x01\n\nDisclosure\x12\x13\n\x0f\x44ISCLOSURE_NONE\x10\x00\x12\x1f\n\x1b\x44ISCLOSURE_PAID_PARTNERSHIP\x10\x01\x12\x15\n\x11\x44ISCLOSURE_GIFTED\x10\x02\x12\x18\n\x14\x44ISCLOSURE_OWN_BRAND\x10\x03\x12\x19\n\x15\x44ISCLOSURE_COMMISSION\x10\x04\"a\n\x11\x43reatePostRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12 \n\x04post\x18\x03 \x01(\x0b\x32\x12.haat.feed.v1.Post\"O\n\x0eGetPostRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07post_id\x18\x02 \x01(\t\x12\x19\n\x11viewer_creator_id\x18\x03 \x01(\t\"f\n\x13WithdrawPostRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0f\n\x07post_id\x18\x03 \x01(\t\x12\x12\n\ncreator_id\x18\x04 \x01(\t\"\x8b\x01\n\x0f\x45\x64itPostRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0f\n\x07post_id\x18\x03 \x01(\t\x12 \n\x04post\x18\x04 \x01(\x0b\x32\x12.haat.feed.v1.Post\x12\x19\n\x11\x65xpected_revision\x18\x05 \x01(\x04\"\x80\x01\n\x12PublishPostRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0f\n\x07post_id\x18\x03 \x01(\t\x12\x12\n\ncreator_id\x18\x04 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x05 \x01(\x04\"r\n\x11\x41ppealPostRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0f\n\x07post_id\x18\x03 \x01(\t\x12\x12\n\ncreator_id\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\"w\n\x10ListPostsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncreator_id\x18\x02 \x01(\t\x12\x19\n\x11viewer_creator_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"K\n\x11ListPostsResponse\x12!\n\x05posts\x18\x01 \x03(\x0b\x32\x12.haat.feed.v1.Post\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"~\n\x18ListPostRevisionsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07post_id\x18\x02 \x01(\t\x12\x12\n\ncreator_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x17\n\x0f\x62\x65\x66ore_revision\x18\x05 \x01(\x04\"Q\n\x0cPostRevision\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\x12 \n\x04post\x18\x03 \x01(\x0b\x32\x12.haat.feed.v1.Post\"J\n\x19ListPostRevisionsResponse\x12-\n\trevisions\x18\x01 \x03(\x0b\x32\x1a.haat.feed.v1.PostRevision\"z\n\x16ListPostHistoryRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07post_id\x18\x02 \x01(\t\x12\x12\n\ncreator_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x15\n\rbefore_number\x18\x05 \x01(\x04\"\xb6\x01\n\x08PostStep\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12.\n\x0cstate_before\x18\x04 \x01(\x0e\x32\x18.haat.feed.v1.Post.State\x12-\n\x0bstate_after\x18\x05 \x01(\x0e\x32\x18.haat.feed.v1.Post.State\x12\x0b\n\x03why\x18\x06 \x01(\t\x12\x10\n\x08revision\x18\x07 \x01(\x04\"@\n\x17ListPostHistoryResponse\x12%\n\x05steps\x18\x01 \x03(\x0b\x32\x16.haat.feed.v1.PostStep\"f\n\x13\x43reateUploadRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncreator_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\"\xa0\x01\n\x06Upload\x12\x0e\n\x06ticket\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x32\n\x07headers\x18\x03 \x03(\x0b\x32!.haat.feed.v1.Upload.HeadersEntry\x12\x15\n\rexpires_at_ms\x18\x04 \x01(\x03\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"8\n\x13\x46inishUploadRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0e\n\x06ticket\x18\x02 \x01(\t\"\xa6\x02\n\x0eGetFeedRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12(\n\x07visitor\x18\x02 \x01(\x0b\x32\x17.haat.common.v1.Visitor\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12(\n\x07\x63onsent\x18\x04 \x01(\x0b\x32\x17.haat.common.v1.Consent\x12\"\n\x04page\x18\x05 \x01(\x0b\x32\x14.haat.common.v1.Page\x12&\n\x06\x64\x65vice\x18\x06 \x01(\x0b\x32\x16.haat.common.v1.Device\x12\x11\n\tpage_size\x18\x07 \x01(\r\x12\x0e\n\x06\x63ursor\x18\x08 \x01(\t\x12\x10\n\x08\x61\x64_slots\x18\t \x01(\r\x12\x18\n\x10\x65xclude_post_ids\x18\n \x03(\t\"g\n\x08\x46\x65\x65\x64Item\x12\"\n\x04post\x18\x01 \x01(\x0b\x32\x12.haat.feed.v1.PostH\x00\x12\"\n\x02\x61\x64\x18\x02 \x01(\x0b\x32\x14.haat.exchange.v1.AdH\x00\x12\x0b\n\x03why\x18\x03 \x03(\tB\x06\n\x04item\"k\n\x08\x46\x65\x65\x64Page\x12\x0f\n\x07page_id\x18\x01 \x01(\t\x12%\n\x05items\x18\x02 \x03(\x0b\x32\x16.haat.feed.v1.FeedItem\x12\x13\n\x0bnext_cursor\x18\x03 \x01(\t\x12\x12\n\nauction_id\x18\x04 \x01(\t\"\xa2\x03\n\x06\x41\x63tion\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.haat.feed.v1.Action.Kind\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x11\n\taction_id\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\xb7\x02\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tKIND_LIKE\x10\x01\x12\r\n\tKIND_HIDE\x10\x02\x12\x0e\n\nKIND_CLICK\x10\x03\x12\r\n\tKIND_SAVE\x10\x04\x12\x0f\n\x0bKIND_FOLLOW\x10\x05\x12\x0f\n\x0bKIND_UNLIKE\x10\x06\x12\x0f\n\x0bKIND_UNHIDE\x10\x07\x12\x0f\n\x0bKIND_UNSAVE\x10\x08\x12\x11\n\rKIND_UNFOLLOW\x10\t\x12\x0e\n\nKIND_SHARE\x10\n\x12\x0f\n\x0bKIND_REPORT\x10\x0b\x12\x11\n\rKIND_PURCHASE\x10\x0c\x12\x0e\n\nKIND_BLOCK\x10\r\x12\x10\n\x0cKIND_UNBLOCK\x10\x0e\x12\r\n\tKIND_MUTE\x10\x0f\x12\x0f\n\x0bKIND_UNMUTE\x10\x10\x12\x0f\n\x0bKIND_RETURN\x10\x11\"\xb8\x01\n\x14RecordActionsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12(\n\x07visitor\x18\x02 \x01(\x0b\x32\x17.haat.common.v1.Visitor\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12(\n\x07\x63onsent\x18\x04 \x01(\x0b\x32\x17.haat.common.v1.Consent\x12%\n\x07\x61\x63tions\x18\x05 \x03(\x0b\x32\x14.haat.feed.v1.Action\"=\n\x15RecordActionsResponse\x12\x10\n\x08recorded\x18\x01 \x01(\r\x12\x12\n\nduplicates\x18\x02 \x01(\r2\xdf\x07\n\x0b\x46\x65\x65\x64Service\x12\x41\n\nCreatePost\x12\x1f.haat.feed.v1.CreatePostRequest\x1a\x12.haat.feed.v1.Post\x12;\n\x07GetPost\x12\x1c.haat.feed.v1.GetPostRequest\x1a\x12.haat.feed.v1.Post\x12\x45\n\x0cWithdrawPost\x12!.haat.feed.v1.WithdrawPostRequest\x1a\x12.haat.feed.v1.Post\x12=\n\x08\x45\x64itPost\x12\x1d.haat.feed.v1.EditPostRequest\x1a\x12.haat.feed.v1.Post\x12\x43\n\x0bPublishPost\x12 .haat.feed.v1.PublishPostRequest\x1a\x12.haat.feed.v1.Post\x12\x41\n\nAppealPost\x12\x1f.haat.feed.v1.AppealPostRequest\x1a\x12.haat.feed.v1.Post\x12L\n\tListPosts\x12\x1e.haat.feed.v1.ListPostsRequest\x1a\x1f.haat.feed.v1.ListPostsResponse\x12\x64\n\x11ListPostRevisions\x12&.haat.feed.v1.ListPostRevisionsRequest\x1a\'.haat.feed.v1.ListPostRevisionsResponse\x12^\n\x0fListPostHistory\x12$.haat.feed.v1.ListPostHistoryRequest\x1a%.haat.feed.v1.ListPostHistoryResponse\x12G\n\x0c\x43reateUpload\x12!.haat.feed.v1.CreateUploadRequest\x1a\x14.haat.feed.v1.Upload\x12J\n\x0c\x46inishUpload\x12!.haat.feed.v1.FinishUploadRequest\x1a\x17.haat.feed.v1.PostMedia\x12?\n\x07GetFeed\x12\x1c.haat.feed.v1.GetFeedRequest\x1a\x16.haat.feed.v1.FeedPage\x12X\n\rRecordActions\x12\".haat.feed.v1.RecordActionsRequest\x1a#.haat.feed.v1.RecordActionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.feed_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_UPLOAD_HEADERSENTRY']._loaded_options = None
+  _globals['_UPLOAD_HEADERSENTRY']._serialized_options = b'8\001'
   _globals['_PRODUCTTAG']._serialized_start=79
-  _globals['_PRODUCTTAG']._serialized_end=133
-  _globals['_POST']._serialized_start=136
-  _globals['_POST']._serialized_end=470
-  _globals['_POST_STATE']._serialized_start=398
-  _globals['_POST_STATE']._serialized_end=470
-  _globals['_CREATEPOSTREQUEST']._serialized_start=472
-  _globals['_CREATEPOSTREQUEST']._serialized_end=569
-  _globals['_GETPOSTREQUEST']._serialized_start=571
-  _globals['_GETPOSTREQUEST']._serialized_end=623
-  _globals['_WITHDRAWPOSTREQUEST']._serialized_start=625
-  _globals['_WITHDRAWPOSTREQUEST']._serialized_end=707
-  _globals['_GETFEEDREQUEST']._serialized_start=710
-  _globals['_GETFEEDREQUEST']._serialized_end=1004
-  _globals['_FEEDITEM']._serialized_start=1006
-  _globals['_FEEDITEM']._serialized_end=1109
-  _globals['_FEEDPAGE']._serialized_start=1111
-  _globals['_FEEDPAGE']._serialized_end=1218
-  _globals['_ACTION']._serialized_start=1221
-  _globals['_ACTION']._serialized_end=1417
-  _globals['_ACTION_KIND']._serialized_start=1311
-  _globals['_ACTION_KIND']._serialized_end=1417
-  _globals['_RECORDACTIONSREQUEST']._serialized_start=1420
-  _globals['_RECORDACTIONSREQUEST']._serialized_end=1604
-  _globals['_RECORDACTIONSRESPONSE']._serialized_start=1606
-  _globals['_RECORDACTIONSRESPONSE']._serialized_end=1667
-  _globals['_FEEDSERVICE']._serialized_start=1670
-  _globals['_FEEDSERVICE']._serialized_end=2037
+  _globals['_PRODUCTTAG']._serialized_end=150
+  _globals['_RENDITION']._serialized_start=152
+  _globals['_RENDITION']._serialized_end=249
+  _globals['_POSTMEDIA']._serialized_start=252
+  _globals['_POSTMEDIA']._serialized_end=515
+  _globals['_POSTMEDIA_KIND']._serialized_start=455
+  _globals['_POSTMEDIA_KIND']._serialized_end=515
+  _globals['_POSTVERDICT']._serialized_start=517
+  _globals['_POSTVERDICT']._serialized_end=592
+  _globals['_POSTFINDING']._serialized_start=594
+  _globals['_POSTFINDING']._serialized_end=655
+  _globals['_POST']._serialized_start=658
+  _globals['_POST']._serialized_end=1434
+  _globals['_POST_STATE']._serialized_start=1126
+  _globals['_POST_STATE']._serialized_end=1289
+  _globals['_POST_DISCLOSURE']._serialized_start=1292
+  _globals['_POST_DISCLOSURE']._serialized_end=1434
+  _globals['_CREATEPOSTREQUEST']._serialized_start=1436
+  _globals['_CREATEPOSTREQUEST']._serialized_end=1533
+  _globals['_GETPOSTREQUEST']._serialized_start=1535
+  _globals['_GETPOSTREQUEST']._serialized_end=1614
+  _globals['_WITHDRAWPOSTREQUEST']._serialized_start=1616
+  _globals['_WITHDRAWPOSTREQUEST']._serialized_end=1718
+  _globals['_EDITPOSTREQUEST']._serialized_start=1721
+  _globals['_EDITPOSTREQUEST']._serialized_end=1860
+  _globals['_PUBLISHPOSTREQUEST']._serialized_start=1863
+  _globals['_PUBLISHPOSTREQUEST']._serialized_end=1991
+  _globals['_APPEALPOSTREQUEST']._serialized_start=1993
+  _globals['_APPEALPOSTREQUEST']._serialized_end=2107
+  _globals['_LISTPOSTSREQUEST']._serialized_start=2109
+  _globals['_LISTPOSTSREQUEST']._serialized_end=2228
+  _globals['_LISTPOSTSRESPONSE']._serialized_start=2230
+  _globals['_LISTPOSTSRESPONSE']._serialized_end=2305
+  _globals['_LISTPOSTREVISIONSREQUEST']._serialized_start=2307
+  _globals['_LISTPOSTREVISIONSREQUEST']._serialized_end=2433
+  _globals['_POSTREVISION']._serialized_start=2435
+  _globals['_POSTREVISION']._serialized_end=2516
+  _globals['_LISTPOSTREVISIONSRESPONSE']._serialized_start=2518
+  _globals['_LISTPOSTREVISIONSRESPONSE']._serialized_end=2592
+  _globals['_LISTPOSTHISTORYREQUEST']._serialized_start=2594
+  _globals['_LISTPOSTHISTORYREQUEST']._serialized_end=2716
+  _globals['_POSTSTEP']._serialized_start=2719
+  _globals['_POSTSTEP']._serialized_end=2901
+  _globals['_LISTPOSTHISTORYRESPONSE']._serialized_start=2903
+  _globals['_LISTPOSTHISTORYRESPONSE']._serialized_end=2967
+  _globals['_CREATEUPLOADREQUEST']._serialized_start=2969
+  _globals['_CREATEUPLOADREQUEST']._serialized_end=3071
+  _globals['_UPLOAD']._serialized_start=3074
+  _globals['_UPLOAD']._serialized_end=3234
+  _globals['_UPLOAD_HEADERSENTRY']._serialized_start=3188
+  _globals['_UPLOAD_HEADERSENTRY']._serialized_end=3234
+  _globals['_FINISHUPLOADREQUEST']._serialized_start=3236
+  _globals['_FINISHUPLOADREQUEST']._serialized_end=3292
+  _globals['_GETFEEDREQUEST']._serialized_start=3295
+  _globals['_GETFEEDREQUEST']._serialized_end=3589
+  _globals['_FEEDITEM']._serialized_start=3591
+  _globals['_FEEDITEM']._serialized_end=3694
+  _globals['_FEEDPAGE']._serialized_start=3696
+  _globals['_FEEDPAGE']._serialized_end=3803
+  _globals['_ACTION']._serialized_start=3806
+  _globals['_ACTION']._serialized_end=4224
+  _globals['_ACTION_KIND']._serialized_start=3913
+  _globals['_ACTION_KIND']._serialized_end=4224
+  _globals['_RECORDACTIONSREQUEST']._serialized_start=4227
+  _globals['_RECORDACTIONSREQUEST']._serialized_end=4411
+  _globals['_RECORDACTIONSRESPONSE']._serialized_start=4413
+  _globals['_RECORDACTIONSRESPONSE']._serialized_end=4474
+  _globals['_FEEDSERVICE']._serialized_start=4477
+  _globals['_FEEDSERVICE']._serialized_end=5468
 # @@protoc_insertion_point(module_scope)

@@ -30,24 +30,177 @@ class ProductTag(_message.Message):
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     X_FIELD_NUMBER: _builtins.int
     Y_FIELD_NUMBER: _builtins.int
+    PICTURE_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     x: _builtins.float
     """Where on the picture, 0 to 1 from the left and from the top."""
     y: _builtins.float
+    picture: _builtins.int
+    """On which picture, 0 is the first."""
     def __init__(
         self,
         *,
         product_id: _builtins.str = ...,
         x: _builtins.float = ...,
         y: _builtins.float = ...,
+        picture: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_id", b"product_id", "x", b"x", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["picture", b"picture", "product_id", b"product_id", "x", b"x", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProductTag: _TypeAlias = ProductTag  # noqa: Y015
+
+@_typing.final
+class Rendition(_message.Message):
+    """One file of a photo or video."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    content_type: _builtins.str
+    width: _builtins.int
+    height: _builtins.int
+    size_bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "height", b"height", "size_bytes", b"size_bytes", "url", b"url", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rendition: _TypeAlias = Rendition  # noqa: Y015
+
+@_typing.final
+class PostMedia(_message.Message):
+    """A photo or video of a post. Given: `media_id` of an upload, or `url` of a picture elsewhere, and `alt_text`; the rest
+    is told by the feed.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[PostMedia._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: PostMedia._Kind.ValueType  # 0
+        KIND_IMAGE: PostMedia._Kind.ValueType  # 1
+        KIND_VIDEO: PostMedia._Kind.ValueType  # 2
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: PostMedia.Kind.ValueType  # 0
+    KIND_IMAGE: PostMedia.Kind.ValueType  # 1
+    KIND_VIDEO: PostMedia.Kind.ValueType  # 2
+
+    MEDIA_ID_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    ALT_TEXT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    RENDITIONS_FIELD_NUMBER: _builtins.int
+    media_id: _builtins.str
+    url: _builtins.str
+    alt_text: _builtins.str
+    """What is to be seen, for who does not see it; at most 1,000 characters."""
+    kind: Global___PostMedia.Kind.ValueType
+    width: _builtins.int
+    height: _builtins.int
+    duration_ms: _builtins.int
+    """0 where a video does not say."""
+    @_builtins.property
+    def renditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rendition]: ...
+    def __init__(
+        self,
+        *,
+        media_id: _builtins.str = ...,
+        url: _builtins.str = ...,
+        alt_text: _builtins.str = ...,
+        kind: Global___PostMedia.Kind.ValueType = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        duration_ms: _builtins.int = ...,
+        renditions: _abc.Iterable[Global___Rendition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alt_text", b"alt_text", "duration_ms", b"duration_ms", "height", b"height", "kind", b"kind", "media_id", b"media_id", "renditions", b"renditions", "url", b"url", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostMedia: _TypeAlias = PostMedia  # noqa: Y015
+
+@_typing.final
+class PostVerdict(_message.Message):
+    """Why others do not see a post, or not all of them; its creator alone is told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    outcome: _builtins.str
+    """limited, held or removed"""
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PostFinding]: ...
+    def __init__(
+        self,
+        *,
+        outcome: _builtins.str = ...,
+        findings: _abc.Iterable[Global___PostFinding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostVerdict: _TypeAlias = PostVerdict  # noqa: Y015
+
+@_typing.final
+class PostFinding(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    WHERE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """hate, offensive, spam, scam_link, clickbait, banned_image, copied_image, velocity or reported"""
+    where: _builtins.str
+    """The field it was found in."""
+    evidence: _builtins.str
+    """At most 80 characters of it, or what was seen in words."""
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        where: _builtins.str = ...,
+        evidence: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "label", b"label", "where", b"where"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostFinding: _TypeAlias = PostFinding  # noqa: Y015
 
 @_typing.final
 class Post(_message.Message):
@@ -60,13 +213,58 @@ class Post(_message.Message):
     class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Post._State.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         STATE_UNSPECIFIED: Post._State.ValueType  # 0
-        STATE_PUBLISHED: Post._State.ValueType  # 1
+        STATE_CLEAN: Post._State.ValueType  # 1
+        """Checked and shown to everybody."""
         STATE_WITHDRAWN: Post._State.ValueType  # 2
+        """Taken back by its creator."""
+        STATE_DRAFT: Post._State.ValueType  # 3
+        """Seen by its creator alone until it is published; also one whose time has not come."""
+        STATE_CHECKING: Post._State.ValueType  # 4
+        """Published and not yet checked: seen by its creator alone."""
+        STATE_LIMITED: Post._State.ValueType  # 5
+        """Shown on its creator's profile and to those who follow, never recommended."""
+        STATE_REMOVED: Post._State.ValueType  # 6
+        """Taken down by moderation; its creator sees why."""
+        STATE_APPEALED: Post._State.ValueType  # 7
+        """Limited or removed, and its creator asked a second person to look."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper): ...
     STATE_UNSPECIFIED: Post.State.ValueType  # 0
-    STATE_PUBLISHED: Post.State.ValueType  # 1
+    STATE_CLEAN: Post.State.ValueType  # 1
+    """Checked and shown to everybody."""
     STATE_WITHDRAWN: Post.State.ValueType  # 2
+    """Taken back by its creator."""
+    STATE_DRAFT: Post.State.ValueType  # 3
+    """Seen by its creator alone until it is published; also one whose time has not come."""
+    STATE_CHECKING: Post.State.ValueType  # 4
+    """Published and not yet checked: seen by its creator alone."""
+    STATE_LIMITED: Post.State.ValueType  # 5
+    """Shown on its creator's profile and to those who follow, never recommended."""
+    STATE_REMOVED: Post.State.ValueType  # 6
+    """Taken down by moderation; its creator sees why."""
+    STATE_APPEALED: Post.State.ValueType  # 7
+    """Limited or removed, and its creator asked a second person to look."""
+
+    class _Disclosure:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _DisclosureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Post._Disclosure.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        DISCLOSURE_NONE: Post._Disclosure.ValueType  # 0
+        DISCLOSURE_PAID_PARTNERSHIP: Post._Disclosure.ValueType  # 1
+        DISCLOSURE_GIFTED: Post._Disclosure.ValueType  # 2
+        DISCLOSURE_OWN_BRAND: Post._Disclosure.ValueType  # 3
+        DISCLOSURE_COMMISSION: Post._Disclosure.ValueType  # 4
+        """A commission is earned on what is bought."""
+
+    class Disclosure(_Disclosure, metaclass=_DisclosureEnumTypeWrapper): ...
+    DISCLOSURE_NONE: Post.Disclosure.ValueType  # 0
+    DISCLOSURE_PAID_PARTNERSHIP: Post.Disclosure.ValueType  # 1
+    DISCLOSURE_GIFTED: Post.Disclosure.ValueType  # 2
+    DISCLOSURE_OWN_BRAND: Post.Disclosure.ValueType  # 3
+    DISCLOSURE_COMMISSION: Post.Disclosure.ValueType  # 4
+    """A commission is earned on what is bought."""
 
     POST_ID_FIELD_NUMBER: _builtins.int
     CREATOR_ID_FIELD_NUMBER: _builtins.int
@@ -79,6 +277,13 @@ class Post(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     LIKES_FIELD_NUMBER: _builtins.int
     SAVES_FIELD_NUMBER: _builtins.int
+    MEDIA_FIELD_NUMBER: _builtins.int
+    PAID_FIELD_NUMBER: _builtins.int
+    DISCLOSURE_FIELD_NUMBER: _builtins.int
+    PARTNER_FIELD_NUMBER: _builtins.int
+    PUBLISH_AT_MS_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    APPEAL_FIELD_NUMBER: _builtins.int
     post_id: _builtins.str
     creator_id: _builtins.str
     caption: _builtins.str
@@ -88,6 +293,14 @@ class Post(_message.Message):
     revision: _builtins.int
     likes: _builtins.int
     saves: _builtins.int
+    paid: _builtins.bool
+    """Says that the post is paid for; so does a hashtag like #ad. It then needs a disclosure."""
+    disclosure: Global___Post.Disclosure.ValueType
+    partner: _builtins.str
+    """With whom, as in "Paid partnership with …"; at most 100 characters."""
+    publish_at_ms: _builtins.int
+    """Of a draft: when it is published by itself; 0 is when its creator says so."""
+    appeal: _builtins.str
     @_builtins.property
     def image_urls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -96,6 +309,14 @@ class Post(_message.Message):
 
     @_builtins.property
     def hashtags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def media(self) -> _containers.RepeatedCompositeFieldContainer[Global___PostMedia]:
+        """Photos and videos, at most 10; instead of image_urls."""
+
+    @_builtins.property
+    def verdict(self) -> Global___PostVerdict:
+        """To its creator alone."""
+
     def __init__(
         self,
         *,
@@ -110,10 +331,17 @@ class Post(_message.Message):
         revision: _builtins.int = ...,
         likes: _builtins.int = ...,
         saves: _builtins.int = ...,
+        media: _abc.Iterable[Global___PostMedia] | None = ...,
+        paid: _builtins.bool = ...,
+        disclosure: Global___Post.Disclosure.ValueType = ...,
+        partner: _builtins.str = ...,
+        publish_at_ms: _builtins.int = ...,
+        verdict: Global___PostVerdict | None = ...,
+        appeal: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "creator_id", b"creator_id", "hashtags", b"hashtags", "image_urls", b"image_urls", "likes", b"likes", "post_id", b"post_id", "product_tags", b"product_tags", "published_at_ms", b"published_at_ms", "revision", b"revision", "saves", b"saves", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appeal", b"appeal", "caption", b"caption", "creator_id", b"creator_id", "disclosure", b"disclosure", "hashtags", b"hashtags", "image_urls", b"image_urls", "likes", b"likes", "media", b"media", "paid", b"paid", "partner", b"partner", "post_id", b"post_id", "product_tags", b"product_tags", "publish_at_ms", b"publish_at_ms", "published_at_ms", b"published_at_ms", "revision", b"revision", "saves", b"saves", "state", b"state", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -151,17 +379,23 @@ class GetPostRequest(_message.Message):
 
     TENANT_ID_FIELD_NUMBER: _builtins.int
     POST_ID_FIELD_NUMBER: _builtins.int
+    VIEWER_CREATOR_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     post_id: _builtins.str
+    viewer_creator_id: _builtins.str
+    """The person who asks; empty is anybody. What is not checked is found by its creator alone, and nothing by whom the
+    creator blocked, or who blocked the creator.
+    """
     def __init__(
         self,
         *,
         tenant_id: _builtins.str = ...,
         post_id: _builtins.str = ...,
+        viewer_creator_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["post_id", b"post_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["post_id", b"post_id", "tenant_id", b"tenant_id", "viewer_creator_id", b"viewer_creator_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -174,23 +408,459 @@ class WithdrawPostRequest(_message.Message):
     TENANT_ID_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     POST_ID_FIELD_NUMBER: _builtins.int
+    CREATOR_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     idempotency_key: _builtins.str
     post_id: _builtins.str
+    creator_id: _builtins.str
+    """Where given, a post of anybody else is not found."""
     def __init__(
         self,
         *,
         tenant_id: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
         post_id: _builtins.str = ...,
+        creator_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "post_id", b"post_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["creator_id", b"creator_id", "idempotency_key", b"idempotency_key", "post_id", b"post_id", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WithdrawPostRequest: _TypeAlias = WithdrawPostRequest  # noqa: Y015
+
+@_typing.final
+class EditPostRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    POST_ID_FIELD_NUMBER: _builtins.int
+    POST_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    idempotency_key: _builtins.str
+    post_id: _builtins.str
+    expected_revision: _builtins.int
+    """The revision that was seen; ABORTED when it is another by now."""
+    @_builtins.property
+    def post(self) -> Global___Post:
+        """What stands in it from now on; creator_id must be its creator's. What the feed gives is not looked at."""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        post_id: _builtins.str = ...,
+        post: Global___Post | None = ...,
+        expected_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["post", b"post"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_revision", b"expected_revision", "idempotency_key", b"idempotency_key", "post", b"post", "post_id", b"post_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditPostRequest: _TypeAlias = EditPostRequest  # noqa: Y015
+
+@_typing.final
+class PublishPostRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    POST_ID_FIELD_NUMBER: _builtins.int
+    CREATOR_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    idempotency_key: _builtins.str
+    post_id: _builtins.str
+    creator_id: _builtins.str
+    expected_revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        post_id: _builtins.str = ...,
+        creator_id: _builtins.str = ...,
+        expected_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["creator_id", b"creator_id", "expected_revision", b"expected_revision", "idempotency_key", b"idempotency_key", "post_id", b"post_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishPostRequest: _TypeAlias = PublishPostRequest  # noqa: Y015
+
+@_typing.final
+class AppealPostRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    POST_ID_FIELD_NUMBER: _builtins.int
+    CREATOR_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    idempotency_key: _builtins.str
+    post_id: _builtins.str
+    creator_id: _builtins.str
+    text: _builtins.str
+    """1 to 1,000 characters."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        post_id: _builtins.str = ...,
+        creator_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["creator_id", b"creator_id", "idempotency_key", b"idempotency_key", "post_id", b"post_id", "tenant_id", b"tenant_id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppealPostRequest: _TypeAlias = AppealPostRequest  # noqa: Y015
+
+@_typing.final
+class ListPostsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    CREATOR_ID_FIELD_NUMBER: _builtins.int
+    VIEWER_CREATOR_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    creator_id: _builtins.str
+    viewer_creator_id: _builtins.str
+    """The person who asks; their own posts come in every state but withdrawn, and none of who is blocked either way."""
+    page_size: _builtins.int
+    """1 to 100; 0 is 20."""
+    cursor: _builtins.str
+    """From the page before; empty is the first."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        creator_id: _builtins.str = ...,
+        viewer_creator_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["creator_id", b"creator_id", "cursor", b"cursor", "page_size", b"page_size", "tenant_id", b"tenant_id", "viewer_creator_id", b"viewer_creator_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPostsRequest: _TypeAlias = ListPostsRequest  # noqa: Y015
+
+@_typing.final
+class ListPostsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSTS_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """Empty when there is nothing more."""
+    @_builtins.property
+    def posts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Post]: ...
+    def __init__(
+        self,
+        *,
+        posts: _abc.Iterable[Global___Post] | None = ...,
+        next_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_cursor", b"next_cursor", "posts", b"posts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPostsResponse: _TypeAlias = ListPostsResponse  # noqa: Y015
+
+@_typing.final
+class ListPostRevisionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    POST_ID_FIELD_NUMBER: _builtins.int
+    CREATOR_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    BEFORE_REVISION_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    post_id: _builtins.str
+    creator_id: _builtins.str
+    page_size: _builtins.int
+    """1 to 100; 0 is 20."""
+    before_revision: _builtins.int
+    """Revisions before this one; 0 begins with the newest."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        post_id: _builtins.str = ...,
+        creator_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        before_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_revision", b"before_revision", "creator_id", b"creator_id", "page_size", b"page_size", "post_id", b"post_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPostRevisionsRequest: _TypeAlias = ListPostRevisionsRequest  # noqa: Y015
+
+@_typing.final
+class PostRevision(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    POST_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    at_ms: _builtins.int
+    @_builtins.property
+    def post(self) -> Global___Post:
+        """Caption, pictures, tags, hashtags and labels of then."""
+
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        at_ms: _builtins.int = ...,
+        post: Global___Post | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["post", b"post"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "post", b"post", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostRevision: _TypeAlias = PostRevision  # noqa: Y015
+
+@_typing.final
+class ListPostRevisionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def revisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PostRevision]: ...
+    def __init__(
+        self,
+        *,
+        revisions: _abc.Iterable[Global___PostRevision] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revisions", b"revisions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPostRevisionsResponse: _TypeAlias = ListPostRevisionsResponse  # noqa: Y015
+
+@_typing.final
+class ListPostHistoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    POST_ID_FIELD_NUMBER: _builtins.int
+    CREATOR_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    BEFORE_NUMBER_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    post_id: _builtins.str
+    creator_id: _builtins.str
+    page_size: _builtins.int
+    """1 to 100; 0 is 20."""
+    before_number: _builtins.int
+    """Steps before this number; 0 begins with the newest."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        post_id: _builtins.str = ...,
+        creator_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        before_number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_number", b"before_number", "creator_id", b"creator_id", "page_size", b"page_size", "post_id", b"post_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPostHistoryRequest: _TypeAlias = ListPostHistoryRequest  # noqa: Y015
+
+@_typing.final
+class PostStep(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    STATE_BEFORE_FIELD_NUMBER: _builtins.int
+    STATE_AFTER_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    at_ms: _builtins.int
+    actor: _builtins.str
+    """creator, clock, checker or moderator"""
+    state_before: Global___Post.State.ValueType
+    """STATE_UNSPECIFIED for a post that was just made."""
+    state_after: Global___Post.State.ValueType
+    why: _builtins.str
+    revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        at_ms: _builtins.int = ...,
+        actor: _builtins.str = ...,
+        state_before: Global___Post.State.ValueType = ...,
+        state_after: Global___Post.State.ValueType = ...,
+        why: _builtins.str = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at_ms", b"at_ms", "number", b"number", "revision", b"revision", "state_after", b"state_after", "state_before", b"state_before", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostStep: _TypeAlias = PostStep  # noqa: Y015
+
+@_typing.final
+class ListPostHistoryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PostStep]: ...
+    def __init__(
+        self,
+        *,
+        steps: _abc.Iterable[Global___PostStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPostHistoryResponse: _TypeAlias = ListPostHistoryResponse  # noqa: Y015
+
+@_typing.final
+class CreateUploadRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    CREATOR_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    creator_id: _builtins.str
+    content_type: _builtins.str
+    """image/jpeg, image/png, image/webp, image/gif, video/mp4 or video/webm"""
+    size_bytes: _builtins.int
+    """How many bytes it will be."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        creator_id: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "creator_id", b"creator_id", "size_bytes", b"size_bytes", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateUploadRequest: _TypeAlias = CreateUploadRequest  # noqa: Y015
+
+@_typing.final
+class Upload(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    ticket: _builtins.str
+    """To be handed to FinishUpload."""
+    url: _builtins.str
+    """PUT the bytes here, with these headers, once, before it expires."""
+    expires_at_ms: _builtins.int
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        ticket: _builtins.str = ...,
+        url: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        expires_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at_ms", b"expires_at_ms", "headers", b"headers", "ticket", b"ticket", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Upload: _TypeAlias = Upload  # noqa: Y015
+
+@_typing.final
+class FinishUploadRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    TICKET_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    ticket: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        ticket: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tenant_id", b"tenant_id", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishUploadRequest: _TypeAlias = FinishUploadRequest  # noqa: Y015
 
 @_typing.final
 class GetFeedRequest(_message.Message):
@@ -325,6 +995,24 @@ class Action(_message.Message):
         KIND_CLICK: Action._Kind.ValueType  # 3
         KIND_SAVE: Action._Kind.ValueType  # 4
         KIND_FOLLOW: Action._Kind.ValueType  # 5
+        KIND_UNLIKE: Action._Kind.ValueType  # 6
+        """Each takes back what was done before; where nothing was done it changes nothing."""
+        KIND_UNHIDE: Action._Kind.ValueType  # 7
+        KIND_UNSAVE: Action._Kind.ValueType  # 8
+        KIND_UNFOLLOW: Action._Kind.ValueType  # 9
+        KIND_SHARE: Action._Kind.ValueType  # 10
+        """Each time counts."""
+        KIND_REPORT: Action._Kind.ValueType  # 11
+        """Also hides the post from the one who reports it; counts once."""
+        KIND_PURCHASE: Action._Kind.ValueType  # 12
+        KIND_BLOCK: Action._Kind.ValueType  # 13
+        """Neither sees anything of the other."""
+        KIND_UNBLOCK: Action._Kind.ValueType  # 14
+        KIND_MUTE: Action._Kind.ValueType  # 15
+        """The creator's posts are not shown to the one who mutes."""
+        KIND_UNMUTE: Action._Kind.ValueType  # 16
+        KIND_RETURN: Action._Kind.ValueType  # 17
+        """What was bought came back; each time counts."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
     KIND_UNSPECIFIED: Action.Kind.ValueType  # 0
@@ -333,25 +1021,49 @@ class Action(_message.Message):
     KIND_CLICK: Action.Kind.ValueType  # 3
     KIND_SAVE: Action.Kind.ValueType  # 4
     KIND_FOLLOW: Action.Kind.ValueType  # 5
+    KIND_UNLIKE: Action.Kind.ValueType  # 6
+    """Each takes back what was done before; where nothing was done it changes nothing."""
+    KIND_UNHIDE: Action.Kind.ValueType  # 7
+    KIND_UNSAVE: Action.Kind.ValueType  # 8
+    KIND_UNFOLLOW: Action.Kind.ValueType  # 9
+    KIND_SHARE: Action.Kind.ValueType  # 10
+    """Each time counts."""
+    KIND_REPORT: Action.Kind.ValueType  # 11
+    """Also hides the post from the one who reports it; counts once."""
+    KIND_PURCHASE: Action.Kind.ValueType  # 12
+    KIND_BLOCK: Action.Kind.ValueType  # 13
+    """Neither sees anything of the other."""
+    KIND_UNBLOCK: Action.Kind.ValueType  # 14
+    KIND_MUTE: Action.Kind.ValueType  # 15
+    """The creator's posts are not shown to the one who mutes."""
+    KIND_UNMUTE: Action.Kind.ValueType  # 16
+    KIND_RETURN: Action.Kind.ValueType  # 17
+    """What was bought came back; each time counts."""
 
     KIND_FIELD_NUMBER: _builtins.int
     SUBJECT_ID_FIELD_NUMBER: _builtins.int
     ACTION_ID_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
     kind: Global___Action.Kind.ValueType
     subject_id: _builtins.str
-    """The post, or for KIND_FOLLOW the creator."""
+    """The post; for follows, blocks and mutes the creator."""
     action_id: _builtins.str
     """Idempotency: the same action_id counts once. At most 64 characters."""
+    detail: _builtins.str
+    """KIND_REPORT: what is wrong, one of hate, offensive, spam, scam_link, clickbait, banned_image, copied_image; or
+    empty. KIND_PURCHASE and KIND_RETURN: the product; or empty.
+    """
     def __init__(
         self,
         *,
         kind: Global___Action.Kind.ValueType = ...,
         subject_id: _builtins.str = ...,
         action_id: _builtins.str = ...,
+        detail: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "kind", b"kind", "subject_id", b"subject_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "detail", b"detail", "kind", b"kind", "subject_id", b"subject_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -49,6 +49,46 @@ class FeedServiceStub:
                 request_serializer=protos_dot_feed__pb2.WithdrawPostRequest.SerializeToString,
                 response_deserializer=protos_dot_feed__pb2.Post.FromString,
                 _registered_method=True)
+        self.EditPost = channel.unary_unary(
+                '/haat.feed.v1.FeedService/EditPost',
+                request_serializer=protos_dot_feed__pb2.EditPostRequest.SerializeToString,
+                response_deserializer=protos_dot_feed__pb2.Post.FromString,
+                _registered_method=True)
+        self.PublishPost = channel.unary_unary(
+                '/haat.feed.v1.FeedService/PublishPost',
+                request_serializer=protos_dot_feed__pb2.PublishPostRequest.SerializeToString,
+                response_deserializer=protos_dot_feed__pb2.Post.FromString,
+                _registered_method=True)
+        self.AppealPost = channel.unary_unary(
+                '/haat.feed.v1.FeedService/AppealPost',
+                request_serializer=protos_dot_feed__pb2.AppealPostRequest.SerializeToString,
+                response_deserializer=protos_dot_feed__pb2.Post.FromString,
+                _registered_method=True)
+        self.ListPosts = channel.unary_unary(
+                '/haat.feed.v1.FeedService/ListPosts',
+                request_serializer=protos_dot_feed__pb2.ListPostsRequest.SerializeToString,
+                response_deserializer=protos_dot_feed__pb2.ListPostsResponse.FromString,
+                _registered_method=True)
+        self.ListPostRevisions = channel.unary_unary(
+                '/haat.feed.v1.FeedService/ListPostRevisions',
+                request_serializer=protos_dot_feed__pb2.ListPostRevisionsRequest.SerializeToString,
+                response_deserializer=protos_dot_feed__pb2.ListPostRevisionsResponse.FromString,
+                _registered_method=True)
+        self.ListPostHistory = channel.unary_unary(
+                '/haat.feed.v1.FeedService/ListPostHistory',
+                request_serializer=protos_dot_feed__pb2.ListPostHistoryRequest.SerializeToString,
+                response_deserializer=protos_dot_feed__pb2.ListPostHistoryResponse.FromString,
+                _registered_method=True)
+        self.CreateUpload = channel.unary_unary(
+                '/haat.feed.v1.FeedService/CreateUpload',
+                request_serializer=protos_dot_feed__pb2.CreateUploadRequest.SerializeToString,
+                response_deserializer=protos_dot_feed__pb2.Upload.FromString,
+                _registered_method=True)
+        self.FinishUpload = channel.unary_unary(
+                '/haat.feed.v1.FeedService/FinishUpload',
+                request_serializer=protos_dot_feed__pb2.FinishUploadRequest.SerializeToString,
+                response_deserializer=protos_dot_feed__pb2.PostMedia.FromString,
+                _registered_method=True)
         self.GetFeed = channel.unary_unary(
                 '/haat.feed.v1.FeedService/GetFeed',
                 request_serializer=protos_dot_feed__pb2.GetFeedRequest.SerializeToString,
@@ -65,7 +105,8 @@ class FeedServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def CreatePost(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Published and checked, or kept as a draft where `post.state` is STATE_DRAFT or `post.publish_at_ms` is given.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -82,6 +123,62 @@ class FeedServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EditPost(self, request, context):
+        """Replaces what stands in a post; a published one is checked again before others see it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishPost(self, request, context):
+        """Publishes a draft now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AppealPost(self, request, context):
+        """Asks that a person looks again at a limited or removed post; once, until the post is edited.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPosts(self, request, context):
+        """A creator's posts, newest publication first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPostRevisions(self, request, context):
+        """What stood in a post, newest first; for its creator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPostHistory(self, request, context):
+        """What became of a post and why, newest first; for its creator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateUpload(self, request, context):
+        """Where a photo or a video may be uploaded to, once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishUpload(self, request, context):
+        """Looks at what was uploaded, makes of it what is shown, and gives it an id to post it by.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetFeed(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -89,7 +186,7 @@ class FeedServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordActions(self, request, context):
-        """Likes, hides, clicks, saves, follows: the next page answers to them.
+        """Likes, hides, clicks, saves, follows and what takes them back: the next page answers to them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,6 +209,46 @@ def add_FeedServiceServicer_to_server(servicer, server):
                     servicer.WithdrawPost,
                     request_deserializer=protos_dot_feed__pb2.WithdrawPostRequest.FromString,
                     response_serializer=protos_dot_feed__pb2.Post.SerializeToString,
+            ),
+            'EditPost': grpc.unary_unary_rpc_method_handler(
+                    servicer.EditPost,
+                    request_deserializer=protos_dot_feed__pb2.EditPostRequest.FromString,
+                    response_serializer=protos_dot_feed__pb2.Post.SerializeToString,
+            ),
+            'PublishPost': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishPost,
+                    request_deserializer=protos_dot_feed__pb2.PublishPostRequest.FromString,
+                    response_serializer=protos_dot_feed__pb2.Post.SerializeToString,
+            ),
+            'AppealPost': grpc.unary_unary_rpc_method_handler(
+                    servicer.AppealPost,
+                    request_deserializer=protos_dot_feed__pb2.AppealPostRequest.FromString,
+                    response_serializer=protos_dot_feed__pb2.Post.SerializeToString,
+            ),
+            'ListPosts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPosts,
+                    request_deserializer=protos_dot_feed__pb2.ListPostsRequest.FromString,
+                    response_serializer=protos_dot_feed__pb2.ListPostsResponse.SerializeToString,
+            ),
+            'ListPostRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPostRevisions,
+                    request_deserializer=protos_dot_feed__pb2.ListPostRevisionsRequest.FromString,
+                    response_serializer=protos_dot_feed__pb2.ListPostRevisionsResponse.SerializeToString,
+            ),
+            'ListPostHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPostHistory,
+                    request_deserializer=protos_dot_feed__pb2.ListPostHistoryRequest.FromString,
+                    response_serializer=protos_dot_feed__pb2.ListPostHistoryResponse.SerializeToString,
+            ),
+            'CreateUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateUpload,
+                    request_deserializer=protos_dot_feed__pb2.CreateUploadRequest.FromString,
+                    response_serializer=protos_dot_feed__pb2.Upload.SerializeToString,
+            ),
+            'FinishUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishUpload,
+                    request_deserializer=protos_dot_feed__pb2.FinishUploadRequest.FromString,
+                    response_serializer=protos_dot_feed__pb2.PostMedia.SerializeToString,
             ),
             'GetFeed': grpc.unary_unary_rpc_method_handler(
                     servicer.GetFeed,
@@ -205,6 +342,222 @@ class FeedService:
             '/haat.feed.v1.FeedService/WithdrawPost',
             protos_dot_feed__pb2.WithdrawPostRequest.SerializeToString,
             protos_dot_feed__pb2.Post.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EditPost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.feed.v1.FeedService/EditPost',
+            protos_dot_feed__pb2.EditPostRequest.SerializeToString,
+            protos_dot_feed__pb2.Post.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishPost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.feed.v1.FeedService/PublishPost',
+            protos_dot_feed__pb2.PublishPostRequest.SerializeToString,
+            protos_dot_feed__pb2.Post.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AppealPost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.feed.v1.FeedService/AppealPost',
+            protos_dot_feed__pb2.AppealPostRequest.SerializeToString,
+            protos_dot_feed__pb2.Post.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPosts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.feed.v1.FeedService/ListPosts',
+            protos_dot_feed__pb2.ListPostsRequest.SerializeToString,
+            protos_dot_feed__pb2.ListPostsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPostRevisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.feed.v1.FeedService/ListPostRevisions',
+            protos_dot_feed__pb2.ListPostRevisionsRequest.SerializeToString,
+            protos_dot_feed__pb2.ListPostRevisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPostHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.feed.v1.FeedService/ListPostHistory',
+            protos_dot_feed__pb2.ListPostHistoryRequest.SerializeToString,
+            protos_dot_feed__pb2.ListPostHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.feed.v1.FeedService/CreateUpload',
+            protos_dot_feed__pb2.CreateUploadRequest.SerializeToString,
+            protos_dot_feed__pb2.Upload.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.feed.v1.FeedService/FinishUpload',
+            protos_dot_feed__pb2.FinishUploadRequest.SerializeToString,
+            protos_dot_feed__pb2.PostMedia.FromString,
             options,
             channel_credentials,
             insecure,

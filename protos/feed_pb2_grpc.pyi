@@ -34,21 +34,55 @@ class FeedServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> FeedServiceAsyncStub: ...
     CreatePost: _grpc.UnaryUnaryMultiCallable[_feed_pb2.CreatePostRequest, _feed_pb2.Post]
+    """Published and checked, or kept as a draft where `post.state` is STATE_DRAFT or `post.publish_at_ms` is given."""
     GetPost: _grpc.UnaryUnaryMultiCallable[_feed_pb2.GetPostRequest, _feed_pb2.Post]
     WithdrawPost: _grpc.UnaryUnaryMultiCallable[_feed_pb2.WithdrawPostRequest, _feed_pb2.Post]
+    EditPost: _grpc.UnaryUnaryMultiCallable[_feed_pb2.EditPostRequest, _feed_pb2.Post]
+    """Replaces what stands in a post; a published one is checked again before others see it."""
+    PublishPost: _grpc.UnaryUnaryMultiCallable[_feed_pb2.PublishPostRequest, _feed_pb2.Post]
+    """Publishes a draft now."""
+    AppealPost: _grpc.UnaryUnaryMultiCallable[_feed_pb2.AppealPostRequest, _feed_pb2.Post]
+    """Asks that a person looks again at a limited or removed post; once, until the post is edited."""
+    ListPosts: _grpc.UnaryUnaryMultiCallable[_feed_pb2.ListPostsRequest, _feed_pb2.ListPostsResponse]
+    """A creator's posts, newest publication first."""
+    ListPostRevisions: _grpc.UnaryUnaryMultiCallable[_feed_pb2.ListPostRevisionsRequest, _feed_pb2.ListPostRevisionsResponse]
+    """What stood in a post, newest first; for its creator."""
+    ListPostHistory: _grpc.UnaryUnaryMultiCallable[_feed_pb2.ListPostHistoryRequest, _feed_pb2.ListPostHistoryResponse]
+    """What became of a post and why, newest first; for its creator."""
+    CreateUpload: _grpc.UnaryUnaryMultiCallable[_feed_pb2.CreateUploadRequest, _feed_pb2.Upload]
+    """Where a photo or a video may be uploaded to, once."""
+    FinishUpload: _grpc.UnaryUnaryMultiCallable[_feed_pb2.FinishUploadRequest, _feed_pb2.PostMedia]
+    """Looks at what was uploaded, makes of it what is shown, and gives it an id to post it by."""
     GetFeed: _grpc.UnaryUnaryMultiCallable[_feed_pb2.GetFeedRequest, _feed_pb2.FeedPage]
     RecordActions: _grpc.UnaryUnaryMultiCallable[_feed_pb2.RecordActionsRequest, _feed_pb2.RecordActionsResponse]
-    """Likes, hides, clicks, saves, follows: the next page answers to them."""
+    """Likes, hides, clicks, saves, follows and what takes them back: the next page answers to them."""
 
 @_typing.type_check_only
 class FeedServiceAsyncStub(FeedServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreatePost: _aio.UnaryUnaryMultiCallable[_feed_pb2.CreatePostRequest, _feed_pb2.Post]  # type: ignore[assignment]
+    """Published and checked, or kept as a draft where `post.state` is STATE_DRAFT or `post.publish_at_ms` is given."""
     GetPost: _aio.UnaryUnaryMultiCallable[_feed_pb2.GetPostRequest, _feed_pb2.Post]  # type: ignore[assignment]
     WithdrawPost: _aio.UnaryUnaryMultiCallable[_feed_pb2.WithdrawPostRequest, _feed_pb2.Post]  # type: ignore[assignment]
+    EditPost: _aio.UnaryUnaryMultiCallable[_feed_pb2.EditPostRequest, _feed_pb2.Post]  # type: ignore[assignment]
+    """Replaces what stands in a post; a published one is checked again before others see it."""
+    PublishPost: _aio.UnaryUnaryMultiCallable[_feed_pb2.PublishPostRequest, _feed_pb2.Post]  # type: ignore[assignment]
+    """Publishes a draft now."""
+    AppealPost: _aio.UnaryUnaryMultiCallable[_feed_pb2.AppealPostRequest, _feed_pb2.Post]  # type: ignore[assignment]
+    """Asks that a person looks again at a limited or removed post; once, until the post is edited."""
+    ListPosts: _aio.UnaryUnaryMultiCallable[_feed_pb2.ListPostsRequest, _feed_pb2.ListPostsResponse]  # type: ignore[assignment]
+    """A creator's posts, newest publication first."""
+    ListPostRevisions: _aio.UnaryUnaryMultiCallable[_feed_pb2.ListPostRevisionsRequest, _feed_pb2.ListPostRevisionsResponse]  # type: ignore[assignment]
+    """What stood in a post, newest first; for its creator."""
+    ListPostHistory: _aio.UnaryUnaryMultiCallable[_feed_pb2.ListPostHistoryRequest, _feed_pb2.ListPostHistoryResponse]  # type: ignore[assignment]
+    """What became of a post and why, newest first; for its creator."""
+    CreateUpload: _aio.UnaryUnaryMultiCallable[_feed_pb2.CreateUploadRequest, _feed_pb2.Upload]  # type: ignore[assignment]
+    """Where a photo or a video may be uploaded to, once."""
+    FinishUpload: _aio.UnaryUnaryMultiCallable[_feed_pb2.FinishUploadRequest, _feed_pb2.PostMedia]  # type: ignore[assignment]
+    """Looks at what was uploaded, makes of it what is shown, and gives it an id to post it by."""
     GetFeed: _aio.UnaryUnaryMultiCallable[_feed_pb2.GetFeedRequest, _feed_pb2.FeedPage]  # type: ignore[assignment]
     RecordActions: _aio.UnaryUnaryMultiCallable[_feed_pb2.RecordActionsRequest, _feed_pb2.RecordActionsResponse]  # type: ignore[assignment]
-    """Likes, hides, clicks, saves, follows: the next page answers to them."""
+    """Likes, hides, clicks, saves, follows and what takes them back: the next page answers to them."""
 
 class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -56,7 +90,8 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _feed_pb2.CreatePostRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_feed_pb2.Post, _abc.Awaitable[_feed_pb2.Post]]: ...
+    ) -> _typing.Union[_feed_pb2.Post, _abc.Awaitable[_feed_pb2.Post]]:
+        """Published and checked, or kept as a draft where `post.state` is STATE_DRAFT or `post.publish_at_ms` is given."""
 
     @_abc_1.abstractmethod
     def GetPost(
@@ -73,6 +108,70 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_feed_pb2.Post, _abc.Awaitable[_feed_pb2.Post]]: ...
 
     @_abc_1.abstractmethod
+    def EditPost(
+        self,
+        request: _feed_pb2.EditPostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.Post, _abc.Awaitable[_feed_pb2.Post]]:
+        """Replaces what stands in a post; a published one is checked again before others see it."""
+
+    @_abc_1.abstractmethod
+    def PublishPost(
+        self,
+        request: _feed_pb2.PublishPostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.Post, _abc.Awaitable[_feed_pb2.Post]]:
+        """Publishes a draft now."""
+
+    @_abc_1.abstractmethod
+    def AppealPost(
+        self,
+        request: _feed_pb2.AppealPostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.Post, _abc.Awaitable[_feed_pb2.Post]]:
+        """Asks that a person looks again at a limited or removed post; once, until the post is edited."""
+
+    @_abc_1.abstractmethod
+    def ListPosts(
+        self,
+        request: _feed_pb2.ListPostsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.ListPostsResponse, _abc.Awaitable[_feed_pb2.ListPostsResponse]]:
+        """A creator's posts, newest publication first."""
+
+    @_abc_1.abstractmethod
+    def ListPostRevisions(
+        self,
+        request: _feed_pb2.ListPostRevisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.ListPostRevisionsResponse, _abc.Awaitable[_feed_pb2.ListPostRevisionsResponse]]:
+        """What stood in a post, newest first; for its creator."""
+
+    @_abc_1.abstractmethod
+    def ListPostHistory(
+        self,
+        request: _feed_pb2.ListPostHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.ListPostHistoryResponse, _abc.Awaitable[_feed_pb2.ListPostHistoryResponse]]:
+        """What became of a post and why, newest first; for its creator."""
+
+    @_abc_1.abstractmethod
+    def CreateUpload(
+        self,
+        request: _feed_pb2.CreateUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.Upload, _abc.Awaitable[_feed_pb2.Upload]]:
+        """Where a photo or a video may be uploaded to, once."""
+
+    @_abc_1.abstractmethod
+    def FinishUpload(
+        self,
+        request: _feed_pb2.FinishUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.PostMedia, _abc.Awaitable[_feed_pb2.PostMedia]]:
+        """Looks at what was uploaded, makes of it what is shown, and gives it an id to post it by."""
+
+    @_abc_1.abstractmethod
     def GetFeed(
         self,
         request: _feed_pb2.GetFeedRequest,
@@ -85,6 +184,6 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feed_pb2.RecordActionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feed_pb2.RecordActionsResponse, _abc.Awaitable[_feed_pb2.RecordActionsResponse]]:
-        """Likes, hides, clicks, saves, follows: the next page answers to them."""
+        """Likes, hides, clicks, saves, follows and what takes them back: the next page answers to them."""
 
 def add_FeedServiceServicer_to_server(servicer: FeedServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,21 +24,35 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17protos/publishers.proto\x12\x12haat.publishers.v1\"\x8e\x01\n\x14RevenueReportRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0c\n\x04\x66rom\x18\x02 \x01(\t\x12\n\n\x02to\x18\x03 \x01(\t\x12\"\n\x02\x62y\x18\x04 \x03(\x0e\x32\x16.haat.publishers.v1.By\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"\xc3\x01\n\nRevenueRow\x12\x14\n\x0cplacement_id\x18\x01 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x02 \x01(\t\x12\x0f\n\x07offered\x18\x03 \x01(\x04\x12\x0c\n\x04sold\x18\x04 \x01(\x04\x12\x0c\n\x04\x66ill\x18\x05 \x01(\x01\x12\x13\n\x0bimpressions\x18\x06 \x01(\x04\x12\x0e\n\x06\x63licks\x18\x07 \x01(\x04\x12\x13\n\x0b\x63onversions\x18\x08 \x01(\x04\x12\x16\n\x0erevenue_micros\x18\t \x01(\x12\x12\x13\n\x0b\x65\x63pm_micros\x18\n \x01(\x12\"h\n\rRevenueReport\x12,\n\x04rows\x18\x01 \x03(\x0b\x32\x1e.haat.publishers.v1.RevenueRow\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t*6\n\x02\x42y\x12\x12\n\x0e\x42Y_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x42Y_PLACEMENT\x10\x01\x12\n\n\x06\x42Y_DAY\x10\x02\x32s\n\x10PublisherService\x12_\n\x10GetRevenueReport\x12(.haat.publishers.v1.RevenueReportRequest\x1a!.haat.publishers.v1.RevenueReportb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17protos/publishers.proto\x12\x12haat.publishers.v1\"4\n\x10StatementRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\r\n\x05month\x18\x02 \x01(\t\"s\n\nEarnedLine\x12\x14\n\x0cplacement_id\x18\x01 \x01(\t\x12\x13\n\x0bimpressions\x18\x02 \x01(\x04\x12\x0e\n\x06\x63licks\x18\x03 \x01(\x04\x12\x13\n\x0b\x63onversions\x18\x04 \x01(\x04\x12\x15\n\rearned_micros\x18\x05 \x01(\x12\"A\n\x06Payout\x12\r\n\x05\x61t_ms\x18\x01 \x01(\x03\x12\x15\n\ramount_micros\x18\x02 \x01(\x03\x12\x11\n\treference\x18\x03 \x01(\t\"\x88\x02\n\tStatement\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\r\n\x05month\x18\x03 \x01(\t\x12\x12\n\nmade_at_ms\x18\x04 \x01(\x03\x12\x16\n\x0eopening_micros\x18\x05 \x01(\x12\x12\x15\n\rearned_micros\x18\x06 \x01(\x12\x12\x13\n\x0bpaid_micros\x18\x07 \x01(\x12\x12\x13\n\x0bowed_micros\x18\x08 \x01(\x12\x12-\n\x05lines\x18\t \x03(\x0b\x32\x1e.haat.publishers.v1.EarnedLine\x12+\n\x07payouts\x18\n \x03(\x0b\x32\x1a.haat.publishers.v1.Payout\".\n\x0cStatementPdf\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x0b\n\x03pdf\x18\x02 \x01(\x0c\"k\n\x13RecordPayoutRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x15\n\ramount_micros\x18\x03 \x01(\x03\x12\x11\n\treference\x18\x04 \x01(\t\"Q\n\x0ePayoutRecorded\x12*\n\x06payout\x18\x01 \x01(\x0b\x32\x1a.haat.publishers.v1.Payout\x12\x13\n\x0bowed_micros\x18\x02 \x01(\x12\"\x8e\x01\n\x14RevenueReportRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0c\n\x04\x66rom\x18\x02 \x01(\t\x12\n\n\x02to\x18\x03 \x01(\t\x12\"\n\x02\x62y\x18\x04 \x03(\x0e\x32\x16.haat.publishers.v1.By\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"\xc3\x01\n\nRevenueRow\x12\x14\n\x0cplacement_id\x18\x01 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x02 \x01(\t\x12\x0f\n\x07offered\x18\x03 \x01(\x04\x12\x0c\n\x04sold\x18\x04 \x01(\x04\x12\x0c\n\x04\x66ill\x18\x05 \x01(\x01\x12\x13\n\x0bimpressions\x18\x06 \x01(\x04\x12\x0e\n\x06\x63licks\x18\x07 \x01(\x04\x12\x13\n\x0b\x63onversions\x18\x08 \x01(\x04\x12\x16\n\x0erevenue_micros\x18\t \x01(\x12\x12\x13\n\x0b\x65\x63pm_micros\x18\n \x01(\x12\"h\n\rRevenueReport\x12,\n\x04rows\x18\x01 \x03(\x0b\x32\x1e.haat.publishers.v1.RevenueRow\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t*6\n\x02\x42y\x12\x12\n\x0e\x42Y_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x42Y_PLACEMENT\x10\x01\x12\n\n\x06\x42Y_DAY\x10\x02\x32\x80\x03\n\x10PublisherService\x12_\n\x10GetRevenueReport\x12(.haat.publishers.v1.RevenueReportRequest\x1a!.haat.publishers.v1.RevenueReport\x12S\n\x0cGetStatement\x12$.haat.publishers.v1.StatementRequest\x1a\x1d.haat.publishers.v1.Statement\x12Y\n\x0fGetStatementPdf\x12$.haat.publishers.v1.StatementRequest\x1a .haat.publishers.v1.StatementPdf\x12[\n\x0cRecordPayout\x12\'.haat.publishers.v1.RecordPayoutRequest\x1a\".haat.publishers.v1.PayoutRecordedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.publishers_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BY']._serialized_start=496
-  _globals['_BY']._serialized_end=550
-  _globals['_REVENUEREPORTREQUEST']._serialized_start=48
-  _globals['_REVENUEREPORTREQUEST']._serialized_end=190
-  _globals['_REVENUEROW']._serialized_start=193
-  _globals['_REVENUEROW']._serialized_end=388
-  _globals['_REVENUEREPORT']._serialized_start=390
-  _globals['_REVENUEREPORT']._serialized_end=494
-  _globals['_PUBLISHERSERVICE']._serialized_start=552
-  _globals['_PUBLISHERSERVICE']._serialized_end=667
+  _globals['_BY']._serialized_start=1241
+  _globals['_BY']._serialized_end=1295
+  _globals['_STATEMENTREQUEST']._serialized_start=47
+  _globals['_STATEMENTREQUEST']._serialized_end=99
+  _globals['_EARNEDLINE']._serialized_start=101
+  _globals['_EARNEDLINE']._serialized_end=216
+  _globals['_PAYOUT']._serialized_start=218
+  _globals['_PAYOUT']._serialized_end=283
+  _globals['_STATEMENT']._serialized_start=286
+  _globals['_STATEMENT']._serialized_end=550
+  _globals['_STATEMENTPDF']._serialized_start=552
+  _globals['_STATEMENTPDF']._serialized_end=598
+  _globals['_RECORDPAYOUTREQUEST']._serialized_start=600
+  _globals['_RECORDPAYOUTREQUEST']._serialized_end=707
+  _globals['_PAYOUTRECORDED']._serialized_start=709
+  _globals['_PAYOUTRECORDED']._serialized_end=790
+  _globals['_REVENUEREPORTREQUEST']._serialized_start=793
+  _globals['_REVENUEREPORTREQUEST']._serialized_end=935
+  _globals['_REVENUEROW']._serialized_start=938
+  _globals['_REVENUEROW']._serialized_end=1133
+  _globals['_REVENUEREPORT']._serialized_start=1135
+  _globals['_REVENUEREPORT']._serialized_end=1239
+  _globals['_PUBLISHERSERVICE']._serialized_start=1298
+  _globals['_PUBLISHERSERVICE']._serialized_end=1682
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,21 @@ class PublisherServiceStub:
                 request_serializer=protos_dot_publishers__pb2.RevenueReportRequest.SerializeToString,
                 response_deserializer=protos_dot_publishers__pb2.RevenueReport.FromString,
                 _registered_method=True)
+        self.GetStatement = channel.unary_unary(
+                '/haat.publishers.v1.PublisherService/GetStatement',
+                request_serializer=protos_dot_publishers__pb2.StatementRequest.SerializeToString,
+                response_deserializer=protos_dot_publishers__pb2.Statement.FromString,
+                _registered_method=True)
+        self.GetStatementPdf = channel.unary_unary(
+                '/haat.publishers.v1.PublisherService/GetStatementPdf',
+                request_serializer=protos_dot_publishers__pb2.StatementRequest.SerializeToString,
+                response_deserializer=protos_dot_publishers__pb2.StatementPdf.FromString,
+                _registered_method=True)
+        self.RecordPayout = channel.unary_unary(
+                '/haat.publishers.v1.PublisherService/RecordPayout',
+                request_serializer=protos_dot_publishers__pb2.RecordPayoutRequest.SerializeToString,
+                response_deserializer=protos_dot_publishers__pb2.PayoutRecorded.FromString,
+                _registered_method=True)
 
 
 class PublisherServiceServicer:
@@ -50,6 +65,26 @@ class PublisherServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetStatement(self, request, context):
+        """A month: what was owed before, earned, paid, and is owed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatementPdf(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordPayout(self, request, context):
+        """For operators: money was sent to the publisher that tenant_id names.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PublisherServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -57,6 +92,21 @@ def add_PublisherServiceServicer_to_server(servicer, server):
                     servicer.GetRevenueReport,
                     request_deserializer=protos_dot_publishers__pb2.RevenueReportRequest.FromString,
                     response_serializer=protos_dot_publishers__pb2.RevenueReport.SerializeToString,
+            ),
+            'GetStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatement,
+                    request_deserializer=protos_dot_publishers__pb2.StatementRequest.FromString,
+                    response_serializer=protos_dot_publishers__pb2.Statement.SerializeToString,
+            ),
+            'GetStatementPdf': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatementPdf,
+                    request_deserializer=protos_dot_publishers__pb2.StatementRequest.FromString,
+                    response_serializer=protos_dot_publishers__pb2.StatementPdf.SerializeToString,
+            ),
+            'RecordPayout': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordPayout,
+                    request_deserializer=protos_dot_publishers__pb2.RecordPayoutRequest.FromString,
+                    response_serializer=protos_dot_publishers__pb2.PayoutRecorded.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -86,6 +136,87 @@ class PublisherService:
             '/haat.publishers.v1.PublisherService/GetRevenueReport',
             protos_dot_publishers__pb2.RevenueReportRequest.SerializeToString,
             protos_dot_publishers__pb2.RevenueReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.publishers.v1.PublisherService/GetStatement',
+            protos_dot_publishers__pb2.StatementRequest.SerializeToString,
+            protos_dot_publishers__pb2.Statement.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatementPdf(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.publishers.v1.PublisherService/GetStatementPdf',
+            protos_dot_publishers__pb2.StatementRequest.SerializeToString,
+            protos_dot_publishers__pb2.StatementPdf.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordPayout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/haat.publishers.v1.PublisherService/RecordPayout',
+            protos_dot_publishers__pb2.RecordPayoutRequest.SerializeToString,
+            protos_dot_publishers__pb2.PayoutRecorded.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,11 +34,21 @@ class PublisherServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PublisherServiceAsyncStub: ...
     GetRevenueReport: _grpc.UnaryUnaryMultiCallable[_publishers_pb2.RevenueReportRequest, _publishers_pb2.RevenueReport]
+    GetStatement: _grpc.UnaryUnaryMultiCallable[_publishers_pb2.StatementRequest, _publishers_pb2.Statement]
+    """A month: what was owed before, earned, paid, and is owed."""
+    GetStatementPdf: _grpc.UnaryUnaryMultiCallable[_publishers_pb2.StatementRequest, _publishers_pb2.StatementPdf]
+    RecordPayout: _grpc.UnaryUnaryMultiCallable[_publishers_pb2.RecordPayoutRequest, _publishers_pb2.PayoutRecorded]
+    """For operators: money was sent to the publisher that tenant_id names."""
 
 @_typing.type_check_only
 class PublisherServiceAsyncStub(PublisherServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetRevenueReport: _aio.UnaryUnaryMultiCallable[_publishers_pb2.RevenueReportRequest, _publishers_pb2.RevenueReport]  # type: ignore[assignment]
+    GetStatement: _aio.UnaryUnaryMultiCallable[_publishers_pb2.StatementRequest, _publishers_pb2.Statement]  # type: ignore[assignment]
+    """A month: what was owed before, earned, paid, and is owed."""
+    GetStatementPdf: _aio.UnaryUnaryMultiCallable[_publishers_pb2.StatementRequest, _publishers_pb2.StatementPdf]  # type: ignore[assignment]
+    RecordPayout: _aio.UnaryUnaryMultiCallable[_publishers_pb2.RecordPayoutRequest, _publishers_pb2.PayoutRecorded]  # type: ignore[assignment]
+    """For operators: money was sent to the publisher that tenant_id names."""
 
 class PublisherServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -47,5 +57,28 @@ class PublisherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _publishers_pb2.RevenueReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_publishers_pb2.RevenueReport, _abc.Awaitable[_publishers_pb2.RevenueReport]]: ...
+
+    @_abc_1.abstractmethod
+    def GetStatement(
+        self,
+        request: _publishers_pb2.StatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_publishers_pb2.Statement, _abc.Awaitable[_publishers_pb2.Statement]]:
+        """A month: what was owed before, earned, paid, and is owed."""
+
+    @_abc_1.abstractmethod
+    def GetStatementPdf(
+        self,
+        request: _publishers_pb2.StatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_publishers_pb2.StatementPdf, _abc.Awaitable[_publishers_pb2.StatementPdf]]: ...
+
+    @_abc_1.abstractmethod
+    def RecordPayout(
+        self,
+        request: _publishers_pb2.RecordPayoutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_publishers_pb2.PayoutRecorded, _abc.Awaitable[_publishers_pb2.PayoutRecorded]]:
+        """For operators: money was sent to the publisher that tenant_id names."""
 
 def add_PublisherServiceServicer_to_server(servicer: PublisherServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

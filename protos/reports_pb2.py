@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14protos/reports.proto\x12\x0fhaat.reports.v1\"\xbd\x01\n\x10GetReportRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ndimensions\x18\x02 \x03(\t\x12\x0f\n\x07\x66rom_ms\x18\x03 \x01(\x03\x12\r\n\x05to_ms\x18\x04 \x01(\x03\x12.\n\x07\x66ilters\x18\x05 \x03(\x0b\x32\x1d.haat.reports.v1.ReportFilter\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x0b\n\x03\x63sv\x18\x08 \x01(\x08\"1\n\x0cReportFilter\x12\x11\n\tdimension\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\t\"8\n\tReportRow\x12\x0c\n\x04keys\x18\x01 \x03(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x0e\n\x06values\x18\x03 \x03(\x03\"\xc8\x01\n\x06Report\x12\x12\n\ndimensions\x18\x01 \x03(\t\x12\x0f\n\x07metrics\x18\x02 \x03(\t\x12(\n\x04rows\x18\x03 \x03(\x0b\x32\x1a.haat.reports.v1.ReportRow\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12\x10\n\x08\x61s_of_ms\x18\x05 \x01(\x03\x12\x0e\n\x06\x61ge_ms\x18\x06 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x07 \x01(\t\x12\x0b\n\x03\x63sv\x18\x08 \x01(\t\x12\x15\n\rcounted_apart\x18\t \x01(\x03\"H\n\x0fTakeBackRequest\x12\x15\n\rimpression_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\r\x12\x10\n\x08order_id\x18\x03 \x01(\t\"Q\n\x10TakeBackResponse\x12\x12\n\ntaken_back\x18\x01 \x01(\x08\x12\x17\n\x0frefunded_micros\x18\x02 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t2\xa9\x01\n\rReportService\x12G\n\tGetReport\x12!.haat.reports.v1.GetReportRequest\x1a\x17.haat.reports.v1.Report\x12O\n\x08TakeBack\x12 .haat.reports.v1.TakeBackRequest\x1a!.haat.reports.v1.TakeBackResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14protos/reports.proto\x12\x0fhaat.reports.v1\"\xbd\x01\n\x10GetReportRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ndimensions\x18\x02 \x03(\t\x12\x0f\n\x07\x66rom_ms\x18\x03 \x01(\x03\x12\r\n\x05to_ms\x18\x04 \x01(\x03\x12.\n\x07\x66ilters\x18\x05 \x03(\x0b\x32\x1d.haat.reports.v1.ReportFilter\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x0b\n\x03\x63sv\x18\x08 \x01(\x08\"1\n\x0cReportFilter\x12\x11\n\tdimension\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\t\"G\n\tReportRow\x12\x0c\n\x04keys\x18\x01 \x03(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x0e\n\x06values\x18\x03 \x03(\x03\x12\r\n\x05rates\x18\x04 \x03(\x01\"\xd7\x01\n\x06Report\x12\x12\n\ndimensions\x18\x01 \x03(\t\x12\x0f\n\x07metrics\x18\x02 \x03(\t\x12(\n\x04rows\x18\x03 \x03(\x0b\x32\x1a.haat.reports.v1.ReportRow\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12\x10\n\x08\x61s_of_ms\x18\x05 \x01(\x03\x12\x0e\n\x06\x61ge_ms\x18\x06 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x07 \x01(\t\x12\x0b\n\x03\x63sv\x18\x08 \x01(\t\x12\x15\n\rcounted_apart\x18\t \x01(\x03\x12\r\n\x05rates\x18\n \x03(\t\"H\n\x0fTakeBackRequest\x12\x15\n\rimpression_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\r\x12\x10\n\x08order_id\x18\x03 \x01(\t\"Q\n\x10TakeBackResponse\x12\x12\n\ntaken_back\x18\x01 \x01(\x08\x12\x17\n\x0frefunded_micros\x18\x02 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t2\xa9\x01\n\rReportService\x12G\n\tGetReport\x12!.haat.reports.v1.GetReportRequest\x1a\x17.haat.reports.v1.Report\x12O\n\x08TakeBack\x12 .haat.reports.v1.TakeBackRequest\x1a!.haat.reports.v1.TakeBackResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,13 +36,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPORTFILTER']._serialized_start=233
   _globals['_REPORTFILTER']._serialized_end=282
   _globals['_REPORTROW']._serialized_start=284
-  _globals['_REPORTROW']._serialized_end=340
-  _globals['_REPORT']._serialized_start=343
-  _globals['_REPORT']._serialized_end=543
-  _globals['_TAKEBACKREQUEST']._serialized_start=545
-  _globals['_TAKEBACKREQUEST']._serialized_end=617
-  _globals['_TAKEBACKRESPONSE']._serialized_start=619
-  _globals['_TAKEBACKRESPONSE']._serialized_end=700
-  _globals['_REPORTSERVICE']._serialized_start=703
-  _globals['_REPORTSERVICE']._serialized_end=872
+  _globals['_REPORTROW']._serialized_end=355
+  _globals['_REPORT']._serialized_start=358
+  _globals['_REPORT']._serialized_end=573
+  _globals['_TAKEBACKREQUEST']._serialized_start=575
+  _globals['_TAKEBACKREQUEST']._serialized_end=647
+  _globals['_TAKEBACKRESPONSE']._serialized_start=649
+  _globals['_TAKEBACKRESPONSE']._serialized_end=730
+  _globals['_REPORTSERVICE']._serialized_start=733
+  _globals['_REPORTSERVICE']._serialized_end=902
 # @@protoc_insertion_point(module_scope)

@@ -100,6 +100,7 @@ class ReportRow(_message.Message):
     KEYS_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
+    RATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """One for each dimension: an id, a time, a placement's or a bidder's name, a reason's number."""
@@ -112,16 +113,21 @@ class ReportRow(_message.Message):
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """One for each of Report.metrics."""
 
+    @_builtins.property
+    def rates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One for each of Report.rates; NaN where there is nothing to be a part of."""
+
     def __init__(
         self,
         *,
         keys: _abc.Iterable[_builtins.str] | None = ...,
         names: _abc.Iterable[_builtins.str] | None = ...,
         values: _abc.Iterable[_builtins.int] | None = ...,
+        rates: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "names", b"names", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "names", b"names", "rates", b"rates", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -140,6 +146,7 @@ class Report(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     CSV_FIELD_NUMBER: _builtins.int
     COUNTED_APART_FIELD_NUMBER: _builtins.int
+    RATES_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     as_of_ms: _builtins.int
     """Up to when the log was counted, and how long ago that was."""
@@ -160,6 +167,12 @@ class Report(_message.Message):
 
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportRow]: ...
+    @_builtins.property
+    def rates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """win_rate (wins of bids), viewable_rate (viewable of impressions), click_rate (clicks of impressions),
+        conversion_rate (conversions of clicks); none by reason.
+        """
+
     def __init__(
         self,
         *,
@@ -172,10 +185,11 @@ class Report(_message.Message):
         currency: _builtins.str = ...,
         csv: _builtins.str = ...,
         counted_apart: _builtins.int = ...,
+        rates: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ms", b"age_ms", "as_of_ms", b"as_of_ms", "counted_apart", b"counted_apart", "csv", b"csv", "currency", b"currency", "dimensions", b"dimensions", "metrics", b"metrics", "next_page_token", b"next_page_token", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ms", b"age_ms", "as_of_ms", b"as_of_ms", "counted_apart", b"counted_apart", "csv", b"csv", "currency", b"currency", "dimensions", b"dimensions", "metrics", b"metrics", "next_page_token", b"next_page_token", "rates", b"rates", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
