@@ -9,10 +9,11 @@ import msgspec
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who calls: a tenant, in a role ("advertiser", "storefront" or "operator")."""
+    """Who calls: a tenant in a role ("advertiser", "storefront", "moderator", "operator"), by the key with this id."""
 
     tenant_id: str
     role: str
+    key_id: str = ""
 
 
 class ApiKeys(Protocol):

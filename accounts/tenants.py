@@ -14,7 +14,7 @@ from common.clock import Clock
 from common.errors import FieldError, InvalidInput, NotFound
 from common.ids import new_id
 
-ROLES = ("advertiser", "storefront", "operator")
+ROLES = ("advertiser", "storefront", "moderator", "operator")
 MAX_NAME_CHARS = 200
 
 

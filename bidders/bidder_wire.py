@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 from common.consent import Permission
+from exchange.bidder_terms import seats_for
 from exchange.bidding import OutsideBid
-from exchange.request import NativeTerms, PageView, Placement, VideoTerms
+from exchange.placement_wire import video_message
+from exchange.request import NativeTerms, PageView, Placement
 from protos import bidder_pb2 as pb
 from protos import common_pb2, exchange_pb2
 
 
-def opportunity(auction_id: str, view: PageView, currency: str, own_currency: str) -> pb.Opportunity:
-    """One page view as it is asked about; floors without a currency of their own are in `own_currency`."""
+def opportunity(
+    auction_id: str, view: PageView, currency: str, own_currency: str, seats: Sequence[str] = (), bidder: str = ""
+) -> pb.Opportunity:
+    """One page view as it is asked about; floors without a currency of their own are in `own_currency`, `seats` are
+    those that the bidder may bid for, empty any. `bidder` is its name.
+    """
+    shares = view.permissions & Permission.SHARE and bidder not in view.withheld_from
     return pb.Opportunity(
         auction_id=auction_id,
         placements=[_placement(placement) for placement in view.placements],
@@ -22,18 +32,21 @@ def opportunity(auction_id: str, view: PageView, currency: str, own_currency: st
             country=view.country,
             language=view.language,
         ),
-        visitor_id=view.visitor_id if view.permissions & Permission.SHARE else "",
+        visitor_id=view.visitor_id if shares else "",
         currency=currency,
         floor_currency=view.currency or own_currency,
         price_rule=exchange_pb2.PriceRule.ValueType(view.price_rule),
         test=view.test,
-        allowed_seats=view.allowed_seats,
-        blocked_seats=view.blocked_seats,
+        allowed_seats=seats_for(seats, view) if seats else view.allowed_seats,
+        blocked_seats=() if seats else view.blocked_seats,
         allowed_languages=view.allowed_languages,
         allowed_categories=view.allowed_categories,
+        buyer_user_id=view.buyer_id(bidder) if shares else "",
     )
 
 
+# A shop's placements are the same on every page view. What is remembered is copied into each request, never changed.
+@lru_cache(maxsize=4096)
 def _placement(placement: Placement) -> exchange_pb2.Placement:
     message = exchange_pb2.Placement(
         placement_id=placement.placement_id,
@@ -73,26 +86,10 @@ def _placement(placement: Placement) -> exchange_pb2.Placement:
             for deal in placement.deals
         )
     if placement.video is not None:
-        message.video.CopyFrom(_video(placement.video))
+        message.video.CopyFrom(video_message(placement.video))
     if placement.native is not None:
         message.native_assets.extend(_native(placement.native))
     return message
-
-
-def _video(terms: VideoTerms) -> exchange_pb2.VideoTerms:
-    return exchange_pb2.VideoTerms(
-        mimes=terms.mimes,
-        least_duration_s=terms.least_duration_s,
-        most_duration_s=terms.most_duration_s,
-        required_durations_s=terms.required_durations_s,
-        protocols=terms.protocols,
-        skippable=None if terms.skippable < 0 else bool(terms.skippable),
-        pod_id=terms.pod_id,
-        pod_duration_s=terms.pod_duration_s,
-        pod_ads=terms.pod_ads,
-        slot_in_pod=terms.slot_in_pod,
-        least_cpm_per_second_micros=terms.least_cpm_per_second_micros,
-    )
 
 
 def _native(terms: NativeTerms) -> list[exchange_pb2.NativeAsset]:

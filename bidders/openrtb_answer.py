@@ -53,25 +53,34 @@ def bids_of(body: bytes, auction_id: str, view: PageView) -> list[OutsideBid]:
     ours = _text(answer.get("id"), len(auction_id)) in ("", auction_id)
     placements = {placement.placement_id: placement for placement in view.placements}
     bids: list[OutsideBid] = []
-    for seat in seats[:BIDS_LIMIT]:
+    for number, seat in enumerate(seats[:BIDS_LIMIT], start=1):
         if type(seat) is not dict or type(seat.get("bid")) is not list:
             continue
         name = _text(seat.get("seat"), _NAME_LIMIT)
+        # All of it counts, what is no bid as well: a group that cannot be read as a whole is not won as one.
+        group = (number, len(seat["bid"])) if seat.get("group") in (1, True) and len(seat["bid"]) > 1 else (0, 0)
         for bid in seat["bid"][: BIDS_LIMIT - len(bids)]:
             if type(bid) is dict:
                 # An answer to another question answers for no placement of this one.
                 place_id = _text(bid.get("impid"), _NAME_LIMIT) if ours else ""
-                bids.append(_bid(bid, auction_id, place_id, placements.get(place_id), name, currency))
+                bids.append(_bid(bid, auction_id, place_id, placements.get(place_id), name, currency, group))
     return bids
 
 
 def _bid(
-    bid: dict[str, Any], auction_id: str, placement_id: str, placement: Placement | None, seat: str, currency: str
+    bid: dict[str, Any],
+    auction_id: str,
+    placement_id: str,
+    placement: Placement | None,
+    seat: str,
+    currency: str,
+    group: tuple[int, int],
 ) -> OutsideBid:
     mtype = _whole(bid.get("mtype"))
     markup = _markup(bid.get("adm"))
     format_, width, height = _shape(bid, placement, mtype, markup)
-    domains, categories = _texts(bid.get("adomain"), _DOMAIN_LIMIT), _texts(bid.get("cat"), _NAME_LIMIT)
+    domains = tuple([domain.lower() for domain in _texts(bid.get("adomain"), _DOMAIN_LIMIT)])
+    categories = _texts(bid.get("cat"), _NAME_LIMIT)
     attributes = _numbers(bid.get("attr"))
     return OutsideBid(
         auction_id=auction_id,
@@ -79,7 +88,7 @@ def _bid(
         bid_id=_text(bid.get("id"), _NAME_LIMIT),
         bid_micros=_price_micros(bid.get("price")),
         currency=currency,
-        advertiser_domain=domains[0].lower() if domains else "",
+        advertiser_domain=domains[0] if domains else "",
         creative_id=_text(bid.get("crid"), _NAME_LIMIT) or _text(bid.get("adid"), _NAME_LIMIT),
         format=format_,
         width=width,
@@ -101,6 +110,10 @@ def _bid(
         win_url=_text(bid.get("nurl"), _URL_LIMIT),
         billing_url=_text(bid.get("burl"), _URL_LIMIT),
         loss_url=_text(bid.get("lurl"), _URL_LIMIT),
+        apis=tuple(dict.fromkeys((*_numbers(bid.get("apis")), *_numbers([bid.get("api")])))),
+        group=group[0],
+        group_bids=group[1],
+        advertiser_domains=domains if len(domains) > 1 else (),
     )
 
 

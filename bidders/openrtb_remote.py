@@ -36,7 +36,7 @@ class OpenRtbRemote:
     """A bidder at the URL `target`. Connections are made when it is first asked and kept.
 
     `currency` is what it bids in, `own_currency` the exchange's; `may_share_with` decides where a page view came with
-    signals of consent whether ids may go to the vendor `vendor_id`.
+    signals of consent whether ids may go to the vendor `vendor_id`; `seats` are those it may bid for, empty any.
     """
 
     def __init__(
@@ -49,11 +49,12 @@ class OpenRtbRemote:
         timeout_ms: int,
         may_share_with: MayShareWith,
         vendor_id: int = 0,
+        seats: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.timeout_ms = timeout_ms
         self._target = target
-        self._asked = Asked(currency, own_currency, vendor_id, may_share_with)
+        self._asked = Asked(currency, own_currency, vendor_id, may_share_with, seats, name)
         self._free = asyncio.Semaphore(MOST_CONNECTIONS)
         self._session: aiohttp.ClientSession | None = None
 

@@ -14,6 +14,7 @@ from common.consent import Permission
 from common.consent_signals import ConsentSignals
 from common.countries import alpha_3
 from common.money import MICROS
+from exchange.bidder_terms import seats_for
 from exchange.openrtb.codec import from_json, to_json
 from exchange.openrtb.passing_on import for_bidders
 from exchange.openrtb.signals import FromConnection, signals_of
@@ -36,16 +37,18 @@ _LISTING_ASSETS: Final = (
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Who is asked, as far as the request goes.
+    """Who is asked, as far as the request goes: the bidder of this `name`.
 
     It bids in `currency`; floors of page views that name no currency are in `own_currency`, the exchange's. `vendor_id`
-    is its number in the vendor list, 0 without one.
+    is its number in the vendor list, 0 without one; `seats` are those it may bid for, empty any.
     """
 
     currency: str
     own_currency: str
     vendor_id: int
     may_share_with: MayShareWith
+    seats: tuple[str, ...] = ()
+    name: str = ""
 
 
 def request_for(auction_id: str, view: PageView, tmax_ms: int, asked: Asked) -> bytes:
@@ -57,14 +60,47 @@ def request_for(auction_id: str, view: PageView, tmax_ms: int, asked: Asked) -> 
 
 def _passed_on(auction_id: str, view: PageView, tmax_ms: int, asked: Asked) -> bytes:
     request = from_json(view.openrtb)
+    currency = view.currency or asked.own_currency
     imps = [
-        {**imp, "id": placement.placement_id} for imp, placement in zip(request["imp"], view.placements, strict=True)
+        {**imp, "id": placement.placement_id, **(_raised(imp, placement, currency) if placement.floor_raised else {})}
+        for imp, placement in zip(request["imp"], view.placements, strict=True)
     ]
     request |= {"id": auction_id, "imp": imps, "tmax": tmax_ms, "cur": [asked.currency]}
-    shares = view.permissions & _SHARE and all(
+    if asked.seats:
+        request.pop("bseat", None)
+        request["wseat"] = list(seats_for(asked.seats, view))
+    shares = _shares(view, asked) and all(
         asked.may_share_with(signals, asked.vendor_id) for signals in signals_of(request, _NO_CONNECTION)
     )
-    return to_json(request) if shares else for_bidders(request, imps, view.permissions & ~_SHARE, None)
+    if not shares:
+        return for_bidders(request, imps, view.permissions & ~_SHARE, None)
+    if buyer_id := view.buyer_id(asked.name):
+        request["user"] = {**(request.get("user") or {}), "buyeruid": buyer_id}
+    return to_json(request)
+
+
+def _raised(imp: dict[str, Any], placement: Placement, currency: str) -> dict[str, Any]:
+    """The fields of an impression whose floor the exchange has raised: what a bid is really held to. All of its floors
+    are then in `currency`, as `bidfloorcur` is of all of them.
+    """
+    told: dict[str, Any] = {"bidfloor": placement.floor_micros / MICROS, "bidfloorcur": currency}
+    terms = placement.video
+    if "video" in imp and terms is not None and terms.by_length is not None:
+        least = placement.floor_micros
+        told["video"] = {
+            **{name: held for name, held in imp["video"].items() if name not in ("mincpmpersec", "durfloors")},
+            **_said(mincpmpersec=terms.least_cpm_per_second_micros / MICROS),
+            **_said(durfloors=_ranges([(a, b, max(floor, least)) for a, b, floor in terms.floor_ranges])),
+        }
+    return told
+
+
+def _ranges(ranges: Iterable[tuple[int, int, int]]) -> list[dict[str, Any]]:
+    return [{"mindur": least_s, "maxdur": most_s, "bidfloor": floor / MICROS} for least_s, most_s, floor in ranges]
+
+
+def _shares(view: PageView, asked: Asked) -> bool:
+    return bool(view.permissions & _SHARE) and asked.name not in view.withheld_from
 
 
 def _of_page_view(auction_id: str, view: PageView, tmax_ms: int, asked: Asked) -> dict[str, Any]:
@@ -87,18 +123,26 @@ def _of_page_view(auction_id: str, view: PageView, tmax_ms: int, asked: Asked) -
                 language=view.language,
                 geo=_said(country=alpha_3(view.country)),
             ),
-            user=_said(id=view.visitor_id) if view.permissions & _SHARE else {},
+            user=_said(id=view.visitor_id, buyeruid=view.buyer_id(asked.name)) if _shares(view, asked) else {},
             test=int(view.test),
             bcat=_everywhere(placement.blocked_categories for placement in view.placements),
             badv=_everywhere(placement.blocked_advertisers for placement in view.placements),
             bapp=_everywhere(placement.blocked_apps for placement in view.placements),
             acat=list(view.allowed_categories),
-            wseat=list(view.allowed_seats),
-            bseat=list(view.blocked_seats) if not view.allowed_seats else [],
+            **_seats(view, asked.seats),
             wlang=list(view.allowed_languages),
         ),
     }
     return request
+
+
+def _seats(view: PageView, own: Sequence[str]) -> dict[str, list[str]]:
+    """Who may buy: of a bidder's own seats those that may, else as the page view has it. One list or the other."""
+    if own:
+        return {"wseat": list(seats_for(own, view))}
+    if view.allowed_seats:
+        return {"wseat": list(view.allowed_seats)}
+    return {"bseat": list(view.blocked_seats)}
 
 
 def _imp(placement: Placement, currency: str) -> dict[str, Any]:
@@ -138,20 +182,22 @@ def _imp(placement: Placement, currency: str) -> dict[str, Any]:
 
 
 def _video(terms: VideoTerms, size: tuple[int, int]) -> dict[str, Any]:
+    # A slot of a dynamic pod has a place in it; the pod's time is shared out among the slots by the exchange.
+    most_s = terms.most_duration_s or (0 if terms.required_durations_s else terms.pod_duration_s)
     return {
         "mimes": list(terms.mimes) or ["video/mp4"],
         **_said(
             w=size[0],
             h=size[1],
             minduration=terms.least_duration_s,
-            maxduration=terms.most_duration_s,
+            maxduration=min(most_s, terms.pod_duration_s or most_s),
             rqddurs=list(terms.required_durations_s),
             protocols=list(terms.protocols),
             podid=terms.pod_id,
-            poddur=terms.pod_duration_s,
-            maxseq=terms.pod_ads,
+            podseq=terms.pod_sequence,
             slotinpod=terms.slot_in_pod,
             mincpmpersec=terms.least_cpm_per_second_micros / MICROS,
+            durfloors=_ranges(terms.floor_ranges),
         ),
         **({} if terms.skippable < 0 else {"skip": terms.skippable}),
     }

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import grpc
 import grpc.aio
 
-from bidders.bid_stream import BidStream, NoStream
+from bidders.bid_stream import BidStream, NoStream, NotSent
 from bidders.bidder_wire import opportunity, outside_bid
 from common.errors import BackendUnavailable
 from exchange.bidding import OutsideBid
@@ -22,20 +22,33 @@ from protos import bidder_pb2_grpc
 # An answer beyond this is not read: gRPC refuses it before it is parsed.
 ANSWER_LIMIT_BYTES = 2 * 1024 * 1024
 BIDS_LIMIT = 4096
+# Streams over which a request is tried to be sent; what a bidder has seen is never sent again.
+_TRIES = 3
 
 
 class RemoteBidder:
     """A `BidderService` at `target`. The connection is made when it is first asked and kept.
 
-    It bids in `currency`; floors of page views that name no currency are in `own_currency`, empty: the same.
+    It bids in `currency`; floors of page views that name no currency are in `own_currency`, empty: the same. `seats`
+    are those it may bid for, empty any.
     """
 
-    def __init__(self, *, name: str, target: str, currency: str, timeout_ms: int, own_currency: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        target: str,
+        currency: str,
+        timeout_ms: int,
+        own_currency: str = "",
+        seats: tuple[str, ...] = (),
+    ) -> None:
         self.name = name
         self.timeout_ms = timeout_ms
         self._target = target
         self._currency = currency
         self._own_currency = own_currency or currency
+        self._seats = seats
         self._channel: grpc.aio.Channel | None = None
         self._stub: bidder_pb2_grpc.BidderServiceAsyncStub | None = None
         self._stream: BidStream | None = None
@@ -48,7 +61,7 @@ class RemoteBidder:
         deadline_s = loop.time() + timeout_ms / 1000
         request = pb.BidRequest(
             opportunities=[
-                opportunity(auction_id, view, self._currency, self._own_currency)
+                opportunity(auction_id, view, self._currency, self._own_currency, self._seats, self.name)
                 for auction_id, view in zip(auction_ids, views, strict=True)
             ],
             tmax_ms=timeout_ms,
@@ -78,17 +91,30 @@ class RemoteBidder:
         loop = asyncio.get_running_loop()
         stub = self._connected()
         if self._has_stream is not False:
-            if self._stream is None or self._stream.ended:
-                self._stream = BidStream(stub.BidStream())
             try:
                 async with asyncio.timeout_at(deadline_s):
-                    response = await self._stream.ask(request)
+                    response = await self._over_stream(stub, request)
                 self._has_stream = True
                 return response
             except NoStream:
                 self._has_stream = False
                 request.request_number = 0
         return await stub.Bid(request, timeout=max(deadline_s - loop.time(), 0.001))
+
+    async def _over_stream(
+        self, stub: bidder_pb2_grpc.BidderServiceAsyncStub, request: pb.BidRequest
+    ) -> pb.BidResponse:
+        """The answer over the kept stream, over a new one where that ended before it had the request."""
+        failure: grpc.aio.AioRpcError | None = None
+        for _ in range(_TRIES):
+            if self._stream is None or self._stream.ended:
+                self._stream = BidStream(stub.BidStream())
+            try:
+                return await self._stream.ask(request)
+            except NotSent as never_seen:
+                failure = never_seen.failure
+        assert failure is not None
+        raise failure
 
     def _connected(self) -> bidder_pb2_grpc.BidderServiceAsyncStub:
         if self._stub is None:

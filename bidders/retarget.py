@@ -22,7 +22,7 @@ class Retarget:
 
     def bid(self, context: BidContext) -> NDArray[np.int64]:
         """Between `ONE_CLICK_SHARE_MILLIS` thousandths and all of the standing bid; nothing below `LEAST_AFFINITY`."""
-        affinity = np.clip(context.match_weight.astype(np.float64), 0.0, FULL_AFFINITY)
+        affinity = np.minimum(np.maximum(context.match_weight.astype(np.float64), 0.0), FULL_AFFINITY)
         extra = (1000 - ONE_CLICK_SHARE_MILLIS) * np.maximum(affinity - 1.0, 0.0) / (FULL_AFFINITY - 1.0)
         share = ONE_CLICK_SHARE_MILLIS + extra.astype(np.int64)
         return np.where(affinity >= LEAST_AFFINITY, context.standing_bid_micros * share // 1000, 0)

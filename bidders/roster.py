@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bidders.brand_campaign import BrandCampaign
 from bidders.contextual import Contextual
+from bidders.look_alike import LookAlike
 from bidders.retarget import Retarget
 from exchange.bidding import Bidder
 
@@ -11,4 +12,5 @@ ROSTER: tuple[Bidder, ...] = (
     BrandCampaign(),
     Contextual(),
     Retarget(),
+    LookAlike(),
 )

@@ -35,6 +35,8 @@ class Permission(IntFlag):
     TRAIN = 64
     # Use a place more exact than two decimals of a degree.
     PRECISE_LOCATION = 128
+    # Not a permission but what is left without any: only the house's own ads are shown, chosen by nothing but the page.
+    HOUSE_ADS_ONLY = 256
 
 
 _PURPOSE_GRANTS = {

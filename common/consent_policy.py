@@ -59,13 +59,16 @@ class ConsentPolicy:
     `vendor_id` is its number in the vendor list; 0, without one, gets nothing out of a TC string. `vendors` is the
     vendor list, as far as it is known: without it only consent counts, no legitimate interest. `gdpr_where_unknown`
     tells whether GDPR applies when neither a flag nor a country says so; `granted_elsewhere` whether a visitor in a
-    country that is under neither set of rules, and who said nothing, has agreed.
+    country that is under neither set of rules, and who said nothing, has agreed. With `house_without_basic_ads` a
+    visitor without a basis for basic ads (TCF purpose 2) sees the house's own ads, chosen by the page alone, and
+    nothing is kept; else ads of the open market that need no more than the page and the session.
     """
 
     vendor_id: int = 0
     vendors: Mapping[int, Vendor] = field(default_factory=dict)
     gdpr_where_unknown: bool = True
     granted_elsewhere: bool = False
+    house_without_basic_ads: bool = False
 
     def verdict(self, signals: ConsentSignals) -> Verdict:
         """Decide. Never raises: what cannot be decoded grants nothing."""
@@ -100,6 +103,8 @@ class ConsentPolicy:
         if not permissions & Permission.REMEMBER:
             # Profiles hang on a remembered id; measuring in sums, training without ids and contents do not.
             permissions &= Permission.MEASURE | Permission.TRAIN | Permission.PRECISE_LOCATION
+        if not basic and self.house_without_basic_ads:
+            permissions = Permission.HOUSE_ADS_ONLY
         return Verdict(permissions, basic, tuple(regimes), tuple(reasons))
 
     def may_share_with(self, signals: ConsentSignals, vendor_id: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from exchange.creatives.ad_facts import AdFacts
+from exchange.ports import LineItemRecord
 
 
 class Ad(msgspec.Struct, frozen=True, gc=False):
@@ -13,6 +14,7 @@ class Ad(msgspec.Struct, frozen=True, gc=False):
     `worth_micros` is the price as it compares: per thousand impressions, whatever the pricing model. `deal_id` names
     the deal it was sold under.
     `currency` is the page view's, which the price is told in; what is billed is in the advertiser's own.
+    `product_price_micros` is what its product cost when this was decided, in the product's currency; -1 without one.
     """
 
     impression_id: str
@@ -23,6 +25,7 @@ class Ad(msgspec.Struct, frozen=True, gc=False):
     worth_micros: int = 0
     deal_id: str = ""
     currency: str = ""
+    product_price_micros: int = -1
 
     @property
     def line_item_id(self) -> str:
@@ -60,3 +63,16 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     placements: tuple[PlacementAnswer, ...]
     kept: bool = False
     pods: tuple[Pod, ...] = ()
+
+
+class KeptAnswer(msgspec.Struct, frozen=True, gc=False):
+    """An answer that a session was given, until when it holds, and what it was made of.
+
+    `line_items` are those of its ads by id, as they were, None for an outside bid; `sequence` is that of the snapshot
+    they stand in.
+    """
+
+    answer: Answer
+    expires_at_ms: int
+    sequence: int
+    line_items: dict[str, LineItemRecord | None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -15,11 +15,13 @@ from common.errors import BackendUnavailable
 from common.ids import new_ids, text_of
 from exchange import consent_gate, solicitation, visitor
 from exchange.answer import Answer
+from exchange.asked import Asked
+from exchange.bid_groups import clear_in_groups
 from exchange.bid_rows import BidRows, bid_rows, inside_rows
 from exchange.bidder_urls import BidderUrls, bidder_urls
 from exchange.bidding import Bidder
 from exchange.callout import Callout
-from exchange.clearing import PENDING, clear
+from exchange.clearing import clear
 from exchange.clearing_terms import ClearingTerms, clearing_terms
 from exchange.click_chances import click_chances
 from exchange.compose import compose, sold
@@ -30,7 +32,7 @@ from exchange.early_close import AtHand, least_to_matter
 from exchange.eligibility import CODES, eligible
 from exchange.floors import Floors
 from exchange.holds import WonBatch
-from exchange.inventory import CONVERSION_PRIOR, Snapshot
+from exchange.inventory import Snapshot
 from exchange.min_to_win import min_to_win
 from exchange.pacing_draw import NOBODY, Paces
 from exchange.page_arrays import HoursOfWeek, page_arrays
@@ -41,8 +43,10 @@ from exchange.record import Counted, Held, columns_of, count
 from exchange.refusals import Refusal
 from exchange.request import PageView
 from exchange.screening import screen_all
-from exchange.session_answers import Asked, SessionAnswers
-from exchange.session_impressions import SessionImpressions
+from exchange.session_answers import SessionAnswers
+from exchange.session_impressions import SessionMemory
+from exchange.static_worth import CONVERSION_PRIOR
+from exchange.viewable_rates import ViewableRates
 from streams.auction_block import AuctionColumns
 from streams.ports import ProfileStore
 
@@ -91,11 +95,19 @@ class Auction:
         currencies: Currencies | None = None,
         page_rules: PageRules = USUAL,
         squashing: float = 1.0,
-        sessions: SessionImpressions | None = None,
+        sessions: SessionMemory | None = None,
         paused: Callable[[], bool] = lambda: False,
         paces: Callable[[Sequence[int]], Paces] = lambda _: NOBODY,
         floors: Floors | None = None,
+        viewable: ViewableRates | None = None,
+        node: int = 0,
+        find: Callable[[Sequence[PageView], Sequence[visitor.Visitor]], Awaitable[Snapshot]] | None = None,
+        widened: Callable[[Sequence[visitor.Visitor]], Awaitable[list[visitor.Visitor]]] | None = None,
     ) -> None:
+        self._node = node
+        self._find = find
+        self._widened = widened
+        self._viewable = viewable or ViewableRates()
         self._paused = paused
         self._paces = paces
         self._floors = floors or Floors()
@@ -131,7 +143,7 @@ class Auction:
         allowed = [consent_gate.apply(view) for view in batch]  # 1
         if self._paused():
             return self._stand_still(allowed, started_ns, now_ms)
-        recalled = [self._answers.recall(view, snapshot, now_ms) for view in allowed]  # 2
+        recalled = self._answers.recall(allowed, snapshot, now_ms)  # 2
         # Whoever asks what is being decided just now, in this batch or in one before, waits for that decision.
         joined = [self._answers.join(asked) if kept is None and asked else None for kept, asked in recalled]
         own = [kept is None and other is None for (kept, _), other in zip(recalled, joined, strict=True)]
@@ -175,7 +187,7 @@ class Auction:
 
     def _stand_still(self, views: Sequence[PageView], started_ns: int, now_ms: int) -> list[Answer]:
         """While the exchange is paused nobody is asked and nothing is remembered; the record says why."""
-        numbers = new_ids(len(views), now_ms)
+        numbers = new_ids(len(views), now_ms, self._node)
         answers, columns = paused_answers(views, numbers, held_at_ms=now_ms, currency=self._currency)
         self._publish(columns)
         placements = sum(len(view.placements) for view in views)
@@ -192,50 +204,53 @@ class Auction:
         now_ms: int,
     ) -> list[Answer]:
         rates = self._currencies.table
-        numbers = new_ids(len(views), now_ms)
+        numbers = new_ids(len(views), now_ms, self._node)
         auction_ids = [text_of(number) for number in numbers]
         views, floors = self._floors.apply(views, numbers, rates, self._currency)
         asked = solicitation.ask_outside(self._outside, len(self._roster), auction_ids, views)  # 5, outside
         visitors = visitor.look_up(views, self._profiles, self._sessions)  # 3
+        if self._widened is not None and any(one.affinities for one in visitors):
+            visitors = await self._widened(visitors)
+            snapshot = self._inventory()
+        if self._find is not None:
+            # The inventory is larger than this process: it holds what was found for page views like these.
+            snapshot = await self._find(views, visitors)
+        # Looked up only where somebody pays for what is in view.
+        viewable = self._viewable.by_placement(views) if snapshot.by_view else None
         pages = page_arrays(snapshot, self._hours_in(snapshot.zones), views, visitors, numbers)
         paces = self._paces(numbers)
         found = eligible(snapshot.book, pages, self._money.available, snapshot.scratch, now_ms, paces)  # 4
-        page_of_placement = np.repeat(np.arange(len(views), dtype=np.int32), np.diff(pages.placement_start))
+        starts = pages.placement_start
+        page_of_placement = np.arange(len(views), dtype=np.int32).repeat(starts[1:] - starts[:-1])
         inside = inside_rows(snapshot, found, page_of_placement)
         offered = solicitation.ask_inside(self._roster, snapshot, inside)  # 5
         # Ranked while the outside bidders think.
         chances = click_chances(self._ranker, snapshot, inside, pages, views, visitors)
         factors = self._currencies.factors(snapshot.currencies, rates)
         at_hand = AtHand(
-            snapshot.book, inside, offered, chances, factors, snapshot.item_currency, pages.placement_start, views
-        )
+            snapshot.book, inside, offered, chances, factors, snapshot.item_currency, pages.placement_start, views,
+            viewable,
+        )  # fmt: skip
         replies = await asked.answers(partial(self._least_to_matter, at_hand))
         outside, loose = screen_all(  # 6
             replies, auction_ids, views, pages.placement_start, self._currency, self._saw_answer, rates
         )
-        rows = bid_rows(snapshot, inside, offered, chances, outside, page_of_placement, len(views), factors)
-        terms = clearing_terms(
-            views, pages.placement_start, page_rules=self._page_rules, to_auction=partial(self._to_auction, rates)
-        )
-        refuse_unfit(rows, views, snapshot, self._composer)  # 6, what only a moment or a break of videos can tell
-        refused_before = np.flatnonzero(rows.bids.outcome != PENDING)
-        winners = clear(  # 7
-            rows.bids,
-            rows.page_start,
-            terms,
-            self._money.available,
-            engagement_value_micros=self._engagement_value_micros,
-            conversion_rate=CONVERSION_PRIOR,
-            squashing=self._squashing,
+        rows = bid_rows(snapshot, inside, offered, chances, outside, page_of_placement, len(views), factors, viewable)
+        to_auction = partial(self._to_auction, rates)
+        terms = clearing_terms(views, pages.placement_start, page_rules=self._page_rules, to_auction=to_auction)
+        refuse_unfit(
+            rows, views, snapshot, self._composer, to_auction
+        )  # 6, what only a moment or a break of videos can tell
+        winners, refused_before = clear_in_groups(  # 7
+            rows, page_of_placement, partial(self._clear, rows, terms), partial(self._give_back, rows)
         )
         if views[0].test:
             # Nothing else has run since they won, so nobody missed what they had.
             self._give_back(rows, winners)
         urls: Mapping[int, BidderUrls] = {}
+        least = partial(self._min_to_win, rows, terms, winners)
         if outside:
-            urls = bidder_urls(
-                rows, views, auction_ids, pages.placement_start, partial(self._min_to_win, rows, terms, winners)
-            )
+            urls = bidder_urls(rows, views, auction_ids, pages.placement_start, least)
         held = Held(
             now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose,
             terms, rates, self._currency, urls, floors, refused_before, self._money.available,
@@ -243,13 +258,19 @@ class Auction:
         counted = count(held)
         self._record(held, counted)
         self._hold(sold(held, auction_ids, self._bidders))
-        answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason, self._composer)  # 8, 9
-        for question, answer in zip(questions, answers, strict=True):
-            self._answers.keep(question, answer, snapshot, now_ms)
+        answers = compose(held, auction_ids, self._bidders, counted.no_ad_reason, self._composer, least)  # 8, 9
+        self._answers.keep(questions, answers, snapshot, now_ms)
         filled = int(np.count_nonzero(winners >= 0))
         took_ns = self._clock.monotonic_ns() - started_ns
         self._observer.batch_held(took_ns, len(views), len(winners), filled, counted.outcomes)
         return answers
+
+    def _clear(self, rows: BidRows, terms: ClearingTerms) -> NDArray[np.int32]:
+        return clear(
+            rows.bids, rows.page_start, terms, self._money.available,
+            engagement_value_micros=self._engagement_value_micros, conversion_rate=CONVERSION_PRIOR,
+            squashing=self._squashing,
+        )  # fmt: skip
 
     def _record(self, held: Held, counted: Counted) -> None:
         """What is not in the log was not sold: when it cannot be written, every reservation goes back."""

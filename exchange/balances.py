@@ -353,7 +353,7 @@ def _advertiser(unit: BalanceUnit, tenant_id: str, advertiser_id: str) -> int:
         raise InvalidInput([FieldError("advertiser_id", "is empty", "name the advertiser")])
     number = unit.advertiser(tenant_id, advertiser_id)
     if number is None:
-        raise NotFound(f"there is no advertiser {advertiser_id[:40]!r}")
+        raise NotFound(f"the tenant has no advertiser {advertiser_id[:40]!r}: operators give another tenant_id")
     return number
 
 

@@ -1,8 +1,9 @@
 """When does a single page view become part of a batch? When it comes while the exchange is busy.
 
-An idle server answers at once. A busy one, which has held a batch within the last few milliseconds, waits until nobody
-has come for two milliseconds: grpcio takes calls in one at a time, some hundred microseconds apart, so those that came
-together are still on their way in. What that costs in latency is far less than what the larger batch saves.
+An idle server answers at once. A busy one, which has held a batch within the last few milliseconds, waits until a turn
+of the event loop brings nobody: what was read together is one batch. grpcio takes calls in one at a time, some hundred
+microseconds apart, so those that came together are still on their way in, and two milliseconds must bring nobody: what
+that costs in latency is far less than what the larger batch saves.
 
 The clock is the system's: an event loop's own stands still while a batch is held.
 """
@@ -22,16 +23,22 @@ BUSY_S = 0.008
 # After a single page view it does when the next comes within this share of the time that it took: somebody who asks
 # again only when he was answered needs longer than that to come back.
 CLOSE_BEHIND = 0.75
-# In a busy server a batch starts when nobody has come for so long, and at the latest after LONGEST_WAIT_S.
-QUIET_S = 0.002
+# In a busy server a batch starts at the latest after so long.
 LONGEST_WAIT_S = 0.016
+# How long nobody must have come where grpcio takes the calls in.
+GRPCIO_QUIET_S = 0.002
 
 
 class Batcher:
-    """Collects page views that arrive together."""
+    """Collects page views that arrive together; a busy server waits until nobody has come for `quiet_s`, with 0.0 for
+    one turn of the event loop.
+    """
 
-    def __init__(self, hold_auctions: Callable[[Sequence[PageView]], Awaitable[list[Answer]]]) -> None:
+    def __init__(
+        self, hold_auctions: Callable[[Sequence[PageView]], Awaitable[list[Answer]]], *, quiet_s: float = 0.0
+    ) -> None:
         self._hold_auctions = hold_auctions
+        self._quiet_s = quiet_s
         self._waiting: list[tuple[PageView, asyncio.Future[Answer]]] = []
         self._running: set[asyncio.Task[None]] = set()
         self._busy_until_s = 0.0
@@ -54,7 +61,7 @@ class Batcher:
     def _look_again(self, known: int, since_s: float, latest_s: float) -> None:
         """Has anybody come since the last look? Then wait once more."""
         now_s = monotonic()
-        if now_s - since_s < QUIET_S / 2:
+        if now_s - since_s < self._quiet_s / 2:
             # Timers run from the start of their turn of the loop, and a long turn makes them fire at once.
             self._wait(known, since_s, latest_s)
         elif len(self._waiting) > known and now_s < latest_s:
@@ -63,7 +70,7 @@ class Batcher:
             self._start()
 
     def _wait(self, known: int, since_s: float, latest_s: float) -> None:
-        asyncio.get_running_loop().call_later(QUIET_S, self._look_again, known, since_s, latest_s)
+        asyncio.get_running_loop().call_later(self._quiet_s, self._look_again, known, since_s, latest_s)
 
     def _start(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from exchange.bidder_quota import OwnQuota, Quota
 from exchange.bidder_terms import BidderTerms
 
 _SECOND_NS: Final = 1_000_000_000
@@ -22,16 +23,19 @@ LONGEST_PAUSE_NS: Final = 30 * _SECOND_NS
 
 
 class BidderGate:
-    """Decides for one bidder; all times are of the monotonic clock, in nanoseconds. Runs on one thread."""
+    """Decides for one bidder; all times are of the monotonic clock, in nanoseconds. Runs on one thread.
 
-    def __init__(self, terms: BidderTerms) -> None:
+    `quota` is one that is shared with other nodes; without it the terms' own holds for this process.
+    """
+
+    def __init__(self, terms: BidderTerms, quota: Quota | None = None) -> None:
         self._terms = terms
+        own = OwnQuota(terms.page_views_per_s) if terms.page_views_per_s else None
+        self._quota = quota if quota is not None else own
         self.health = 1.0
         self.in_flight = 0
         # Page views that were left out, by why: "quota", "breaker", "throttle", "in_flight".
         self.left_out: dict[str, int] = {"quota": 0, "breaker": 0, "throttle": 0, "in_flight": 0}
-        self._tokens = float(terms.page_views_per_s)
-        self._filled_at_ns = 0
         self._failures = 0
         self._pause_ns = FIRST_PAUSE_NS
         self._closed_until_ns = 0
@@ -92,15 +96,9 @@ class BidderGate:
         self._closed_until_ns = now_ns + self._pause_ns
 
     def _within_quota(self, kept: list[int], now_ns: int) -> list[int]:
-        quota = self._terms.page_views_per_s
-        if not quota:
+        if self._quota is None:
             return kept
-        passed_ns = max(now_ns - self._filled_at_ns, 0) if self._filled_at_ns else 0
-        self._filled_at_ns = now_ns
-        # The bucket holds a second's worth.
-        self._tokens = min(self._tokens + quota * passed_ns / _SECOND_NS, float(quota))
-        may = min(int(self._tokens), len(kept))
-        self._tokens -= may
+        may = self._quota.take(len(kept), now_ns)
         self.left_out["quota"] += len(kept) - may
         return kept[:may]
 

@@ -20,7 +20,8 @@ class BidContext(msgspec.Struct):
     """The finalists that one inside bidder speaks for; all arrays have one entry for each of them.
 
     `standing_bid_micros` is what the advertiser offers at most, per unit of `pricing_model`; `match_weight` sums what
-    matched: 1 for each category and keyword of the page, the visitor's affinity for each product it was shown;
+    matched: 1 for each category and keyword of the page, the visitor's affinity for each product it was shown,
+    and that times the similarity for each product that is near one of them;
     `click_prior` is the smoothed click rate of the ad's product.
     """
 
@@ -82,6 +83,13 @@ class OutsideBid(msgspec.Struct, frozen=True):
     win_url: str = ""
     billing_url: str = ""
     loss_url: str = ""
+    # All of them, where the creative changes between several advertisers; the first is `advertiser_domain`.
+    advertiser_domains: tuple[str, ...] = ()
+    # AdCOM's numbers of the frameworks that the markup needs, such as VPAID and MRAID.
+    apis: tuple[int, ...] = ()
+    # Bids of one answer with the same number win all or none; 0 stands for itself. `group_bids` is how many they are.
+    group: int = 0
+    group_bids: int = 0
 
     @property
     def tells(self) -> bool:
@@ -92,13 +100,15 @@ class OutsideBid(msgspec.Struct, frozen=True):
 class OutsideAnswer(msgspec.Struct, frozen=True):
     """What one outside bidder said to a batch: its bids, or why there are none (BIDDER_LATE, BIDDER_FAILED).
 
-    `asked` are the page views, as indices into the batch, that it was asked about.
+    `asked` are the page views, as indices into the batch, that it was asked about; `seats` those it may bid for, empty
+    any.
     """
 
     bidder: int
     asked: Sequence[int]
     bids: list[OutsideBid]
     trouble: Refusal = Refusal.WON
+    seats: tuple[str, ...] = ()
 
 
 class OutsideBidder(Protocol):

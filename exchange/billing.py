@@ -1,9 +1,10 @@
 """What does a notice mean, and what does it cost? Decided for a group of notices in order; touches nothing outside.
 
-CPM is billed at the impression, in whole micros with the thousandths carried to the payer's next impression; CPC at
-the first click; CPA at each conversion with a new order. A click or a conversion of an ad that nobody reported as seen
-implies its impression, which is recorded and billed first. Everything is billed once, whatever is said again. Invalid
-traffic is recorded with its code and changes nothing else; an ad of a test page view is recorded and costs nothing.
+CPM is billed at the impression, in whole micros with the thousandths carried to the payer's next impression; vCPM the
+same way, when the ad was in view; CPC at the first click; CPA at each conversion with a new order. What is said of an
+ad that nobody reported as seen implies its impression, which is recorded and billed first. Everything is billed once,
+whatever is said again. Invalid traffic is recorded with its code and changes nothing else; an ad of a test page view is
+recorded and costs nothing.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class Kind(IntEnum):
 
 # What a storefront, a browser or an advertiser may say.
 SAYABLE: Final = frozenset(Kind) - {Kind.CORRECTION}
-# Said once for each ad, counted and never billed; remembered as bits of Hold.said.
-_UNBILLED: Final = frozenset(kind for kind in SAYABLE if kind >= Kind.VIEWABLE)
+# Said once for each ad; remembered as bits of Hold.said. Only the first of them is ever billed, under vCPM.
+_SAID_ONCE: Final = frozenset(kind for kind in SAYABLE if kind >= Kind.VIEWABLE)
 
 
 class Verdict(IntEnum):
@@ -57,18 +58,22 @@ class Verdict(IntEnum):
     EXPIRED = 4
     BEYOND_BUDGET = 5
     INVALID = 6
+    # Never in topic `notices`: it waits at another node for the one that sold the ad.
+    FORWARDED = 7
 
 
 class Notice(msgspec.Struct, frozen=True, gc=False):
     """Something happened to an ad; `order_id` tells conversions of one ad apart.
 
     `validity` is a code of exchange.invalid_traffic: what is not 0 is recorded, and neither counted nor billed.
+    `from_browser`: whoever knows the ad has yet to look whether a person could have done it.
     """
 
     kind: int
     impression_id: str
     order_id: str = ""
     validity: int = 0
+    from_browser: bool = False
 
 
 class NoticeOutcome(msgspec.Struct, frozen=True, gc=False):
@@ -144,9 +149,9 @@ class _Deciding:
         verdict, billed = Verdict.ACCEPTED, 0
         if not hold.seen_at_ms:
             hold, verdict, billed = self._impression(hold)
-        if notice.kind in _UNBILLED:
-            hold = replace(hold, said=hold.said | 1 << notice.kind)
-            self._record(hold, Kind(notice.kind), Verdict.ACCEPTED, 0, "")
+        if notice.kind in _SAID_ONCE:
+            hold, verdict, billed_now = self._once(hold, Kind(notice.kind))
+            billed += billed_now
         elif notice.kind != Kind.IMPRESSION:
             hold, verdict, billed_now = self._action(hold, notice)
             billed += billed_now
@@ -156,14 +161,29 @@ class _Deciding:
     def _impression(self, hold: Hold) -> tuple[Hold, Verdict, int]:
         hold = replace(hold, seen_at_ms=self.decision.taken_at_ms)
         verdict, billed = Verdict.ACCEPTED, 0
-        if hold.pricing_model == PricingModel.CPM and not hold.test:
-            micros, carry = bill_impression(hold.price_micros, self._carry(hold))
-            hold, verdict, billed = self._bill(hold, micros)
-            if verdict == Verdict.ACCEPTED:
-                self.decision.carried[payer_of(hold)] = carry
+        if hold.pricing_model == PricingModel.CPM:
+            hold, verdict, billed = self._by_the_thousand(hold)
         self._record(hold, Kind.IMPRESSION, verdict, billed, "")
         if not hold.test:
             self.decision.impressions.append(hold)
+        return hold, verdict, billed
+
+    def _once(self, hold: Hold, kind: Kind) -> tuple[Hold, Verdict, int]:
+        hold = replace(hold, said=hold.said | 1 << kind)
+        verdict, billed = Verdict.ACCEPTED, 0
+        if kind == Kind.VIEWABLE and hold.pricing_model == PricingModel.VCPM:
+            hold, verdict, billed = self._by_the_thousand(hold)
+        self._record(hold, kind, verdict, billed, "")
+        return hold, verdict, billed
+
+    def _by_the_thousand(self, hold: Hold) -> tuple[Hold, Verdict, int]:
+        """One of the thousand that the price is for."""
+        if hold.test:
+            return hold, Verdict.ACCEPTED, 0
+        micros, carry = bill_impression(hold.price_micros, self._carry(hold))
+        hold, verdict, billed = self._bill(hold, micros)
+        if verdict == Verdict.ACCEPTED:
+            self.decision.carried[payer_of(hold)] = carry
         return hold, verdict, billed
 
     def _invalid(self, hold: Hold, notice: Notice) -> NoticeOutcome:
@@ -258,6 +278,6 @@ def _said_before(hold: Hold, notice: Notice) -> bool:
         return bool(hold.seen_at_ms)
     if notice.kind == Kind.CLICK:
         return bool(hold.clicked_at_ms)
-    if notice.kind in _UNBILLED:
+    if notice.kind in _SAID_ONCE:
         return bool(hold.said >> notice.kind & 1)
     return notice.order_id in hold.order_ids

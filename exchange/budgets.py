@@ -58,7 +58,9 @@ class BudgetBook:
         self._latest_ms = 0
         self._rows: dict[int, int] = {}
         self._accounts: list[int] = []
-        self._zones: list[str] = []
+        # Each account's time zone as an index into the names; 0 is not known yet.
+        self._zones = [""]
+        self._zone = np.zeros(1024, np.int64)
         self._leased = np.zeros(1024, np.int64)
         self._spent = np.zeros(1024, np.int64)
         # Below this an account is topped up.
@@ -76,7 +78,6 @@ class BudgetBook:
         if row is None:
             row = self._rows[account] = len(self._accounts)
             self._accounts.append(account)
-            self._zones.append("")
             if row == len(self.available):
                 self._grow()
         return row
@@ -128,6 +129,8 @@ class BudgetBook:
             row = self.row_of(account)
             self._leased[row] += micros
             self.available[row] += micros
+            # How much a lease was is not known any more: what is left of it may be too little for one ad.
+            self._low[row] = EVERYTHING_MICROS
         for account, micros in reserved.items():
             self.available[self.row_of(account)] -= micros
 
@@ -165,8 +168,8 @@ class BudgetBook:
         await self._learn_zones()
         now_ms, ticks_ms = self.now_ms(), self._clock.monotonic_ns() // 1_000_000
         count = len(self._accounts)
-        days = {zone: day_of(now_ms, zone) for zone in set(self._zones) if zone}
-        today = np.array([days.get(zone, 0) for zone in self._zones], np.int64)
+        days = np.array([day_of(now_ms, zone) if zone else 0 for zone in self._zones], np.int64)
+        today = days[self._zone[:count]]
         leased_on = self._day[:count]
         over = (leased_on > 0) & (leased_on < today)
         self._day[:count] = today
@@ -178,12 +181,15 @@ class BudgetBook:
             await self._lease(wanted, self._share)
 
     async def _learn_zones(self) -> None:
-        unknown = [row for row, zone in enumerate(self._zones) if not zone]
+        unknown = np.flatnonzero(self._zone[: len(self._accounts)] == 0).tolist()
         for part in _parts(unknown):
             accounts = [self._accounts[row] for row in part]
             zones = await asyncio.to_thread(self._ledger.time_zones, accounts)
             for row, account in zip(part, accounts, strict=True):
-                self._zones[row] = zones[account]
+                zone = zones[account]
+                if zone not in self._zones:
+                    self._zones.append(zone)
+                self._zone[row] = self._zones.index(zone)
 
     async def _renew(self, rows: list[int]) -> None:
         for part in _parts(rows):
@@ -228,7 +234,7 @@ class BudgetBook:
 
     def _grow(self) -> None:
         more = len(self.available)
-        for name in ("available", "_leased", "_spent", "_ask_again_ms", "_pause_ms", "_day"):
+        for name in ("available", "_leased", "_spent", "_ask_again_ms", "_pause_ms", "_day", "_zone"):
             setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more, np.int64)]))
         self._low = np.concatenate([self._low, np.ones(more, np.int64)])
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
 
 from common.errors import FieldError, InvalidInput
-from common.money import MICROS
+from exchange import bulk_cells as form
 from exchange.campaign_values import (
     Budget,
     Campaign,
@@ -28,6 +25,7 @@ from exchange.campaign_values import (
     Strategy,
     Targeting,
 )
+from exchange.pacing_ports import Pacing
 from exchange.request import PricingModel
 
 MAX_BYTES: Final = 2 << 20
@@ -37,9 +35,8 @@ MAX_CELL_CHARS: Final = 50_000
 MAX_ERRORS: Final = 100
 # What our own ids look like where a thing has no name of its tenant's.
 OWN_ID: Final = "id:"
-_EXTERNAL_ID = re.compile(r"[^\s|]{1,64}")
 _RISKY: Final = tuple("'=+-@\t\r")
-_DEVICES: Final = {"phone": 1, "tablet": 2, "desktop": 3, "tv": 4}
+_PACINGS: Final = {pacing.name.lower(): int(pacing) for pacing in Pacing}
 _STATES: Final = {"active": int(State.ACTIVE), "paused": int(State.PAUSED)}
 _STRATEGIES: Final = {strategy.name.lower(): int(strategy) for strategy in Strategy}
 _PRICING: Final = {model.name.lower(): int(model) for model in PricingModel}
@@ -64,10 +61,11 @@ COLUMNS: Final = (
     Column("campaign_daily_budget", "of a day in the time zone", "25"),
     Column("campaign_time_zone", "IANA name; empty: UTC. It never changes", "Europe/Berlin"),
     Column("campaign_state", "active or paused; empty: active", "active"),
+    Column("campaign_pacing", "even or asap; empty: even", "even"),
     Column("external_id", "your name of the line item", "autumn-coats", True),
     Column("name", "the line item's name", "Coats", True),
-    Column("strategy", "brand_campaign, contextual or retarget", "brand_campaign", True),
-    Column("pricing_model", "cpm, cpc or cpa. It never changes", "cpm", True),
+    Column("strategy", "brand_campaign, contextual, retarget or look_alike", "brand_campaign", True),
+    Column("pricing_model", "cpm, cpc, cpa or vcpm. It never changes", "cpm", True),
     Column("bid", "per thousand impressions, click or conversion", "1.80", True),
     Column("total_budget", "of the line item; empty: no limit of its own", ""),
     Column("daily_budget", "of the line item in a day", "5"),
@@ -80,25 +78,31 @@ COLUMNS: Final = (
     Column("seen_products", "products that the visitor looked at", ""),
     Column("placement_ids", "placements of the page", ""),
     Column("languages", "BCP 47, as bn or en-gb", ""),
+    Column("near_products", "products that are like one that the visitor looked at", ""),
     Column("cap_impressions", "most impressions for a visitor; empty: no cap", "3"),
     Column("cap_window_s", "within so many seconds", "86400"),
+    Column("caps", "more caps, as campaign 5/86400|creative 2/3600 by session", "campaign 9/604800"),
     Column("starts_at", "ISO 8601 in UTC, as 2026-09-01T00:00:00Z; empty: at once", ""),
     Column("ends_at", "empty: without end", ""),
     Column("hours_of_week", "0 is Monday 00:00 in the time zone; empty: always", ""),
+    Column("deal_ids", "deals that it may bid under", ""),
+    Column("deals_only", "yes: it bids under nothing else; empty: no", ""),
+    Column("seat", "whom publishers allow or block as the buyer; empty: the advertiser's id", ""),
     Column("state", "active or paused; empty: active", "active"),
 )  # fmt: skip
 NAMES: Final = tuple(column.name for column in COLUMNS)
-_CAMPAIGN_COLUMNS: Final = NAMES[1:7]
+_CAMPAIGN_COLUMNS: Final = NAMES[1:8]
 
 
 class CsvRow(msgspec.Struct, frozen=True):
-    """One row that was read: drafts without ids, under the tenant's names."""
+    """One row that was read: drafts without ids, under the tenant's names; `told` are the columns that the file has."""
 
     line: int
     campaign_external_id: str
     campaign: Campaign
     external_id: str
     line_item: LineItem
+    told: frozenset[str] = frozenset(NAMES)
 
 
 def read(data: bytes, currency: str) -> list[CsvRow]:
@@ -113,8 +117,8 @@ def read(data: bytes, currency: str) -> list[CsvRow]:
     if "\0" in text:
         raise InvalidInput([FieldError("csv", "holds a zero byte", "save the file as UTF-8 text")])
     errors: Errors = []
-    rows = _cells(text, errors)
-    read_rows = [_row(line, cells, currency, errors) for line, cells in rows]
+    told, rows = _cells(text, errors)
+    read_rows = [_row(line, cells, currency, errors, told) for line, cells in rows]
     _check_names(rows, errors)
     if not rows and not errors:
         errors.append(FieldError("csv", "has no rows", "put one row for each line item below the heading"))
@@ -165,15 +169,15 @@ def _plain(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_RISKY) else cell
 
 
-def _cells(text: str, errors: Errors) -> list[tuple[int, dict[str, str]]]:
-    """(line, cells by column) of each row that is not blank; complaints about the heading end it."""
+def _cells(text: str, errors: Errors) -> tuple[frozenset[str], list[tuple[int, dict[str, str]]]]:
+    """(the columns, (line, cells by column) of each row that is not blank); complaints about the heading end it."""
     limit = csv.field_size_limit(MAX_CELL_CHARS)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         heading = [cell.strip().lower() for cell in next(reader, [])]
         _check_heading(heading, errors)
         if errors:
-            return []
+            return frozenset(), []
         rows: list[tuple[int, dict[str, str]]] = []
         before = reader.line_num
         for cells in reader:
@@ -189,10 +193,10 @@ def _cells(text: str, errors: Errors) -> list[tuple[int, dict[str, str]]]:
                 break
             plain = {name: _plain(cell.strip()) for name, cell in zip(heading, cells, strict=True)}
             rows.append((line, {name: plain.get(name, "") for name in NAMES}))
-        return rows
+        return frozenset(heading), rows
     except csv.Error as error:
         errors.append(FieldError(f"line {reader.line_num}", str(error), "write the file as CSV (RFC 4180)"))
-        return []
+        return frozenset(), []
     finally:
         csv.field_size_limit(limit)
 
@@ -227,7 +231,7 @@ def _check_names(rows: Sequence[tuple[int, dict[str, str]]], errors: Errors) -> 
                 errors.append(FieldError(at(line, column), value, "say the same of a campaign in all of its rows"))
 
 
-def _row(line: int, cells: dict[str, str], currency: str, errors: Errors) -> CsvRow:
+def _row(line: int, cells: dict[str, str], currency: str, errors: Errors, told: frozenset[str]) -> CsvRow:
     def cell(name: str, read_cell: Callable[[str], Any]) -> Any:
         try:
             return read_cell(cells[name])
@@ -239,152 +243,70 @@ def _row(line: int, cells: dict[str, str], currency: str, errors: Errors) -> Csv
         advertiser_id=cells["advertiser_id"],
         name=cells["campaign_name"],
         currency=currency,
-        budget=Budget(cell("campaign_total_budget", _micros) or 0, cell("campaign_daily_budget", _micros) or 0),
+        budget=Budget(cell("campaign_total_budget", form.micros) or 0, cell("campaign_daily_budget", form.micros) or 0),
         time_zone=cells["campaign_time_zone"] or "UTC",
-        state=cell("campaign_state", _one_of(_STATES, int(State.ACTIVE))) or 0,
+        state=cell("campaign_state", form.one_of(_STATES, int(State.ACTIVE))) or 0,
+        pacing=cell("campaign_pacing", form.one_of(_PACINGS, int(Pacing.EVEN))) or 0,
     )
-    lists = {name: cell(name, _list) or () for name in Targeting.__struct_fields__ if name != "devices"}
+    lists = {name: cell(name, form.words) or () for name in Targeting.__struct_fields__ if name != "devices"}
     line_item = LineItem(
         campaign_id="",
         name=cells["name"],
-        strategy=cell("strategy", _one_of(_STRATEGIES)) or 0,
-        pricing_model=cell("pricing_model", _one_of(_PRICING)) or 0,
-        bid_micros=cell("bid", _micros) or 0,
-        creative_ids=cell("creative_ids", _list) or (),
-        budget=Budget(cell("total_budget", _micros) or 0, cell("daily_budget", _micros) or 0),
-        targeting=Targeting(devices=cell("devices", _devices) or (), **lists),
-        frequency_cap=FrequencyCap(cell("cap_impressions", _whole) or 0, cell("cap_window_s", _whole) or 0),
+        strategy=cell("strategy", form.one_of(_STRATEGIES)) or 0,
+        pricing_model=cell("pricing_model", form.one_of(_PRICING)) or 0,
+        bid_micros=cell("bid", form.micros) or 0,
+        creative_ids=cell("creative_ids", form.words) or (),
+        budget=Budget(cell("total_budget", form.micros) or 0, cell("daily_budget", form.micros) or 0),
+        targeting=Targeting(devices=cell("devices", form.devices) or (), **lists),
+        frequency_cap=FrequencyCap(cell("cap_impressions", form.whole) or 0, cell("cap_window_s", form.whole) or 0),
         schedule=Schedule(
-            cell("starts_at", _time) or 0, cell("ends_at", _time) or 0, cell("hours_of_week", _hours) or ()
+            cell("starts_at", form.time) or 0, cell("ends_at", form.time) or 0, cell("hours_of_week", form.hours) or ()
         ),
-        state=cell("state", _one_of(_STATES, int(State.ACTIVE))) or 0,
+        deal_ids=cell("deal_ids", form.words) or (),
+        deals_only=cell("deals_only", form.yes_or_no) or False,
+        seat=cells["seat"],
+        caps=cell("caps", form.caps) or (),
+        state=cell("state", form.one_of(_STATES, int(State.ACTIVE))) or 0,
     )
-    name = cell("campaign_external_id", _external_id) or ""
-    return CsvRow(line, name, campaign, cell("external_id", _external_id) or "", line_item)
+    name = cell("campaign_external_id", form.external_id) or ""
+    return CsvRow(line, name, campaign, cell("external_id", form.external_id) or "", line_item, told)
 
 
 def _written(campaign_name: str, campaign: Campaign, name: str, item: LineItem) -> dict[str, str]:
     states = {number: word for word, number in _STATES.items()}
-    devices = {number: word for word, number in _DEVICES.items()}
+    devices = {number: word for word, number in form.DEVICES.items()}
     lists = {
-        field: _joined(getattr(item.targeting, field)) for field in Targeting.__struct_fields__ if field != "devices"
+        field: form.joined(getattr(item.targeting, field))
+        for field in Targeting.__struct_fields__
+        if field != "devices"
     }
     return {
         "campaign_external_id": campaign_name,
         "advertiser_id": campaign.advertiser_id,
         "campaign_name": campaign.name,
-        "campaign_total_budget": _units(campaign.budget.total_micros),
-        "campaign_daily_budget": _units(campaign.budget.daily_micros),
+        "campaign_total_budget": form.units(campaign.budget.total_micros),
+        "campaign_daily_budget": form.units(campaign.budget.daily_micros),
         "campaign_time_zone": campaign.time_zone,
         "campaign_state": states[campaign.state],
+        "campaign_pacing": Pacing(campaign.pacing).name.lower(),
         "external_id": name,
         "name": item.name,
         "strategy": Strategy(item.strategy).name.lower(),
         "pricing_model": PricingModel(item.pricing_model).name.lower(),
-        "bid": _units(item.bid_micros),
-        "total_budget": _units(item.budget.total_micros),
-        "daily_budget": _units(item.budget.daily_micros),
+        "bid": form.units(item.bid_micros),
+        "total_budget": form.units(item.budget.total_micros),
+        "daily_budget": form.units(item.budget.daily_micros),
         "creative_ids": "|".join(item.creative_ids),
         "devices": "|".join(devices[device] for device in item.targeting.devices),
         **lists,
         "cap_impressions": str(item.frequency_cap.impressions or ""),
         "cap_window_s": str(item.frequency_cap.window_s or ""),
-        "starts_at": _time_text(item.schedule.starts_at_ms),
-        "ends_at": _time_text(item.schedule.ends_at_ms),
+        "caps": form.caps_text(item.caps),
+        "starts_at": form.time_text(item.schedule.starts_at_ms),
+        "ends_at": form.time_text(item.schedule.ends_at_ms),
         "hours_of_week": "|".join(map(str, item.schedule.hours_of_week)),
+        "deal_ids": form.joined(item.deal_ids),
+        "deals_only": "yes" if item.deals_only else "",
+        "seat": item.seat,
         "state": states[item.state],
     }
-
-
-def _external_id(text: str) -> str:
-    if not _EXTERNAL_ID.fullmatch(text) or not text.isprintable():
-        raise ValueError("give 1 to 64 characters without spaces and bars")
-    return text
-
-
-def _micros(text: str) -> int:
-    """Units of the currency with a point, exactly; empty is 0."""
-    if not text:
-        return 0
-    remedy = "write an amount as 1.25, with a point and at most six digits behind it"
-    try:
-        # Only digits and a point: no exponents, no NaN, no underscores, no digits of other scripts.
-        if not re.fullmatch(r"\d{1,10}(\.\d{1,6})?", text, re.ASCII):
-            raise InvalidOperation
-        return int(Decimal(text) * MICROS)
-    except InvalidOperation:
-        raise ValueError(remedy) from None
-
-
-def _units(micros: int) -> str:
-    if not micros:
-        return ""
-    units, rest = divmod(micros, MICROS)
-    return f"{units}.{rest:06d}".rstrip("0").rstrip(".")
-
-
-def _whole(text: str) -> int:
-    if not text:
-        return 0
-    if not re.fullmatch(r"\d{1,12}", text, re.ASCII):
-        raise ValueError("write a whole number")
-    return int(text)
-
-
-def _list(text: str) -> tuple[str, ...]:
-    parts, part, escaped = [], "", False
-    for letter in text:
-        if escaped or letter not in "\\|":
-            part, escaped = part + letter, False
-        elif letter == "\\":
-            escaped = True
-        else:
-            parts.append(part)
-            part = ""
-    parts.append(part)
-    return tuple(part.strip() for part in parts if part.strip())
-
-
-def _joined(values: Sequence[str]) -> str:
-    return "|".join(value.replace("\\", "\\\\").replace("|", "\\|") for value in values)
-
-
-def _devices(text: str) -> tuple[int, ...]:
-    return tuple(_one_of(_DEVICES)(word) for word in _list(text))
-
-
-def _hours(text: str) -> tuple[int, ...]:
-    return tuple(_whole(hour) for hour in _list(text))
-
-
-def _one_of(words: Mapping[str, int], empty: int | None = None) -> Callable[[str], int]:
-    def read_word(text: str) -> int:
-        if not text and empty is not None:
-            return empty
-        try:
-            return words[text.lower()]
-        except KeyError:
-            raise ValueError(f"choose one of {', '.join(words)}") from None
-
-    return read_word
-
-
-def _time(text: str) -> int:
-    if not text:
-        return 0
-    try:
-        read_time = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("write a time as 2026-09-01T00:00:00Z") from None
-    if read_time.tzinfo is None:
-        read_time = read_time.replace(tzinfo=UTC)
-    since = read_time - datetime(1970, 1, 1, tzinfo=UTC)
-    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
-
-
-def _time_text(at_ms: int) -> str:
-    if not at_ms:
-        return ""
-    seconds, ms = divmod(at_ms, 1000)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{ms:03d}Z" if ms else f"{text}Z"

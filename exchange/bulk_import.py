@@ -19,10 +19,11 @@ from common.ids import new_ids, text_of
 from exchange import bulk_csv
 from exchange import campaign_checks as checks
 from exchange.bulk_csv import OWN_ID, CsvRow, at, raise_all
+from exchange.buying_terms import check_seat
 from exchange.campaign_edits import changed_fields
 from exchange.campaign_pages import NumberedT
 from exchange.campaign_ports import CampaignReads, CampaignStore, CampaignWrites, Change
-from exchange.campaign_values import Campaign, LineItem
+from exchange.campaign_values import Campaign, LineItem, Targeting
 from exchange.campaigns import Campaigns, Write
 
 Action = Literal["create", "change", "unchanged"]
@@ -83,6 +84,7 @@ class BulkImport:
 
         def work(unit: CampaignWrites) -> tuple[ImportReport, list[Change]]:
             plan = _plan(unit, write.tenant_id, rows)
+            _check_seats(plan, rows, write.caller.role)
             return _carry_out(unit, write.tenant_id, plan, self._clock.now_ms())
 
         digest = hashlib.sha256(data).hexdigest()
@@ -142,9 +144,9 @@ def _plan_campaign(
     unit: CampaignReads, tenant_id: str, plan: _Plan, row: CsvRow, id: str, errors: list[FieldError]
 ) -> None:
     found: list[FieldError] = []
-    draft = checks.checked_campaign(row.campaign, row.campaign.currency, found)
     name = row.campaign_external_id
     current = unit.campaign(tenant_id, id) if id else None
+    draft = checks.checked_campaign(_with_untold(row.campaign, current, row.told), row.campaign.currency, found)
     if current is None:
         if name.startswith(OWN_ID):
             found.append(
@@ -164,9 +166,10 @@ def _plan_line_item(
     unit: CampaignReads, tenant_id: str, plan: _Plan, row: CsvRow, campaign: Campaign, id: str, errors: list[FieldError]
 ) -> None:
     found: list[FieldError] = []
-    # A campaign that is yet to be made has no id; any stands for it in the checks.
-    draft = checks.checked_line_item(replace(row.line_item, campaign_id=campaign.campaign_id or "new"), found)
     current = unit.line_item(tenant_id, id) if id else None
+    told = _with_untold(row.line_item, current, row.told)
+    # A campaign that is yet to be made has no id; any stands for it in the checks.
+    draft = checks.checked_line_item(replace(told, campaign_id=campaign.campaign_id or "new"), found)
     if current is None and row.external_id.startswith(OWN_ID):
         value = f"{row.external_id[:64]!r} is no line item of yours"
         found.append(FieldError("line_item.external_id", value, "use your own name"))
@@ -190,22 +193,46 @@ def _against(
         return "create", draft
     id_name = f"{kind}_id"
     own = {id_name: getattr(current, id_name), "revision": current.revision, "number": current.number}
-    # What the file has no column for stays as it is.
-    untold = {field: getattr(current, field) for field in draft.__struct_fields__ if field not in _TOLD[kind]}
-    draft = replace(draft, **{**untold, **own})
+    draft = replace(draft, **own)
     fields = changed_fields(current, draft)
     action: Action = "change" if fields else "unchanged"
     plan.rows.append(ImportedRow(line, kind, name, action, own[id_name], tuple(fields)))
     return action, draft
 
 
-_TOLD = {
-    "campaign": {"advertiser_id", "name", "currency", "budget", "time_zone", "state"},
-    "line_item": {
-        *("campaign_id", "name", "strategy", "pricing_model", "bid_micros", "creative_ids", "budget", "targeting"),
-        *("frequency_cap", "schedule", "state"),
-    },
+# Which columns tell of a field; those of a campaign's in the file begin with its kind.
+_TOLD_BY = {
+    "bid_micros": ("bid",),
+    "budget": ("total_budget", "daily_budget"),
+    "targeting": Targeting.__struct_fields__,
+    "frequency_cap": ("cap_impressions", "cap_window_s"),
+    "schedule": ("starts_at", "ends_at", "hours_of_week"),
 }
+
+
+def _check_seats(plan: _Plan, rows: Sequence[CsvRow], role: str) -> None:
+    errors: list[FieldError] = []
+    for row in rows:
+        if plan.line_items[row.external_id][0] != "unchanged":
+            found: list[FieldError] = []
+            check_seat("line_item", row.line_item.seat, role, found)
+            errors += [_in_cell(row.line, error, "line_item") for error in found]
+    raise_all(errors)
+
+
+def _with_untold(draft: ThingT, current: ThingT | None, columns: frozenset[str]) -> ThingT:
+    """What the file has no column for stays as it is."""
+    if current is None:
+        return draft
+    before = "campaign_" if isinstance(draft, Campaign) else ""
+    untold = [
+        field
+        for field in draft.__struct_fields__
+        if columns.isdisjoint(before + name for name in _TOLD_BY.get(field, (field,)))
+    ]
+    # These are no columns by their names, and yet the file says them.
+    told = ("advertiser_id", "campaign_id", "currency")
+    return replace(draft, **{field: getattr(current, field) for field in untold if field not in told})
 
 
 def _carry_out(unit: CampaignWrites, tenant_id: str, plan: _Plan, now_ms: int) -> tuple[ImportReport, list[Change]]:

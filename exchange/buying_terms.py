@@ -5,6 +5,7 @@ from __future__ import annotations
 from common.errors import FieldError
 from exchange.campaign_text import checked_text, checked_values
 from exchange.campaign_values import CapScope, LineItem
+from exchange.consent_gate import HOUSE_SEAT
 
 # A profile remembers this many impressions, so a higher cap could never be reached.
 MAX_CAP_IMPRESSIONS = 64
@@ -30,6 +31,13 @@ def check_terms(field: str, draft: LineItem, errors: Errors) -> tuple[tuple[str,
         errors.append(FieldError(f"{field}.deals_only", "is set without deal_ids", remedy))
     _check_caps(f"{field}.caps", draft, errors)
     return deal_ids, checked_text(f"{field}.seat", draft.seat, MAX_ID_CHARS, errors)
+
+
+def check_seat(field: str, seat: str, role: str, errors: Errors) -> None:
+    """The house's own ads are shown where nobody else's may be, so operators alone set them up."""
+    if seat == HOUSE_SEAT and role != "operator":
+        remedy = "ads of the house are set up by operators: name another seat, or none"
+        errors.append(FieldError(f"{field}.seat", f"is {HOUSE_SEAT!r}", remedy))
 
 
 def _check_caps(field: str, draft: LineItem, errors: Errors) -> None:

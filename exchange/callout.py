@@ -8,6 +8,7 @@ from random import Random
 from common.clock import Clock
 from common.consent import Permission
 from exchange.bidder_gate import BidderGate
+from exchange.bidder_quota import Quota
 from exchange.bidder_terms import BidderTerms, could_bid
 from exchange.bidding import OutsideBid, OutsideBidder
 from exchange.request import PageView
@@ -20,12 +21,17 @@ class Callout:
     """An outside bidder with its terms and its gate. `chance` draws which page views a throttled bidder gets."""
 
     def __init__(
-        self, bidder: OutsideBidder, clock: Clock, chance: Random | None = None, terms: BidderTerms = ANY_TERMS
+        self,
+        bidder: OutsideBidder,
+        clock: Clock,
+        chance: Random | None = None,
+        terms: BidderTerms = ANY_TERMS,
+        quota: Quota | None = None,
     ) -> None:
         self.name = bidder.name
         self.timeout_ms = bidder.timeout_ms
         self.terms = terms
-        self.gate = BidderGate(terms)
+        self.gate = BidderGate(terms, quota)
         self._bidder = bidder
         self._clock = clock
         self._chance = chance or Random()

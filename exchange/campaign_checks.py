@@ -83,7 +83,7 @@ def checked_line_item(draft: LineItem, errors: Errors, field: str = "line_item")
         remedy = "choose brand campaign, contextual or retarget"
         errors.append(FieldError(f"{field}.strategy", f"is {draft.strategy}", remedy))
     if draft.pricing_model not in list(PricingModel):
-        errors.append(FieldError(f"{field}.pricing_model", f"is {draft.pricing_model}", "choose CPM, CPC or CPA"))
+        errors.append(FieldError(f"{field}.pricing_model", f"is {draft.pricing_model}", "choose CPM, CPC, CPA or vCPM"))
     check_bid(f"{field}.bid_micros", draft.bid_micros, errors)
     check_budget(f"{field}.budget", draft.budget, errors, needs_limit=False)
     targeting = _checked_targeting(f"{field}.targeting", draft.targeting, errors)
@@ -157,6 +157,7 @@ def _checked_targeting(field: str, draft: Targeting, errors: Errors) -> Targetin
         languages=checked_values(
             f"{field}.languages", draft.languages, errors, str.lower, _LANGUAGE, "give a BCP 47 tag, as in bn or en-gb"
         ),
+        near_products=checked_values(f"{field}.near_products", draft.near_products, errors),
     )
 
 
@@ -164,6 +165,9 @@ def _check_strategy(field: str, strategy: int, targeting: Targeting, errors: Err
     if strategy == Strategy.RETARGET and not targeting.seen_products:
         remedy = "name the products whose visitors shall be met again"
         errors.append(FieldError(f"{field}.seen_products", "is empty in a retarget line item", remedy))
+    if strategy == Strategy.LOOK_ALIKE and not targeting.near_products:
+        remedy = "name the products that visitors of ones like them shall meet"
+        errors.append(FieldError(f"{field}.near_products", "is empty in a look-alike line item", remedy))
     if strategy == Strategy.CONTEXTUAL and not (targeting.keywords or targeting.categories):
         remedy = "give keywords or categories of the pages it is for"
         errors.append(FieldError(f"{field}.keywords", "is empty in a contextual line item", remedy))

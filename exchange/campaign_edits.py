@@ -10,10 +10,12 @@ from msgspec.structs import replace
 
 from common.errors import Conflict, FieldError, InvalidInput, NotFound, PermissionDenied
 from exchange import campaign_checks as checks
+from exchange.buying_terms import check_seat
 from exchange.campaign_pages import Page, asked_page
 from exchange.campaign_ports import CampaignReads, CampaignStore, CampaignWrites, Change, ChangeMade
 from exchange.campaign_values import Advertiser, Campaign, Creative, LineItem
 from exchange.campaigns import Campaigns, Write
+from exchange.creative_checks import changed_creative
 
 MAX_PATHS: Final = 50
 # Each with why not.
@@ -90,7 +92,7 @@ class CampaignEdits:
 
         def work(unit: CampaignWrites) -> tuple[Undone, list[Change]]:
             change = unit.change(write.tenant_id, change_number)
-            current = change and _find(unit, write.tenant_id, change.kind, change.id)
+            current = _find(unit, write.tenant_id, change.kind, change.id) if change is not None else None
             if change is None or current is None:
                 raise NotFound(f"there is no change {change_number}")
             if not change.before:
@@ -104,8 +106,10 @@ class CampaignEdits:
                     f"change made {change.revision}; undo what came later first, or update it"
                 )
             before = msgspec.json.decode(change.before, type=_TYPES[change.kind])
-            again = replace(before, revision=current.revision + 1, number=current.number)
-            _put(unit, write, again)
+            again = _as_before(before, current)
+            if isinstance(again, LineItem) and isinstance(current, LineItem) and again.seat != current.seat:
+                _check_seat(again, write)
+            _put(unit, write, again, current)
             done = Change(change.kind, change.id, again.revision)
             return Undone(change.kind, change.id, again.revision), [done]
 
@@ -124,6 +128,8 @@ class CampaignEdits:
             if revision and revision != current.revision:
                 raise Conflict(f"the {_called(kind)} has revision {current.revision}, not {revision}: read it again")
             changed = checked(patched(current, draft, wanted))
+            if isinstance(changed, LineItem) and changed.seat != current.seat:
+                _check_seat(changed, write)
             if changed == current:
                 return current, []
             changed = replace(changed, revision=current.revision + 1)
@@ -132,6 +138,13 @@ class CampaignEdits:
 
         request = (id, draft, sorted(wanted), revision)
         return self._campaigns.once(write, f"Update {kind}", request, type(draft), errors, work)
+
+
+def _check_seat(line_item: LineItem, write: Write) -> None:
+    errors: list[FieldError] = []
+    check_seat("line_item", line_item.seat, write.caller.role, errors)
+    if errors:
+        raise InvalidInput(errors)
 
 
 def checked_paths(thing: type[Thing], paths: Sequence[str], errors: list[FieldError]) -> list[str]:
@@ -212,9 +225,20 @@ def changed_fields(before: msgspec.Struct, after: msgspec.Struct) -> list[str]:
     return [name for name in names if getattr(before, name) != getattr(after, name)]
 
 
-def _put(unit: CampaignWrites, write: Write, thing: Thing | Creative) -> None:
+def _as_before(before: Thing | Creative, current: Thing | Creative) -> Thing | Creative:
+    """What an undo makes of a thing. A creative that looks as before is reviewed again: so is every change of it."""
+    again: Thing | Creative = replace(before, revision=current.revision + 1, number=current.number)
+    if isinstance(again, Creative) and isinstance(current, Creative):
+        return changed_creative(current, again) or again
+    return again
+
+
+def _put(unit: CampaignWrites, write: Write, thing: Thing | Creative, current: Thing | Creative) -> None:
     if not isinstance(thing, Creative):
         put(unit, write.tenant_id, thing)
+        return
+    if isinstance(current, Creative) and changed_creative(current, thing) is not None:
+        unit.set_creative(thing)
         return
     if write.caller.role != "operator":
         raise PermissionDenied("reviews are undone by operators: use the API key of one")

@@ -35,6 +35,7 @@ class Strategy(IntEnum):
     BRAND_CAMPAIGN = 1
     CONTEXTUAL = 2
     RETARGET = 3
+    LOOK_ALIKE = 4
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -55,6 +56,7 @@ class Targeting(msgspec.Struct, frozen=True):
     seen_products: tuple[str, ...] = ()
     placement_ids: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    near_products: tuple[str, ...] = ()
 
 
 def dimensions_of(targeting: Targeting) -> dict[str, tuple[str, ...]]:
@@ -68,6 +70,7 @@ def dimensions_of(targeting: Targeting) -> dict[str, tuple[str, ...]]:
         "seen_product": targeting.seen_products,
         "placement": targeting.placement_ids,
         "language": targeting.languages,
+        "near_product": targeting.near_products,
     }
     return {dimension: values for dimension, values in dimensions.items() if values}
 

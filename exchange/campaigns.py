@@ -18,6 +18,7 @@ from common.clock import Clock
 from common.errors import Conflict, FieldError, InvalidInput, NotFound, PermissionDenied
 from common.ids import new_id, new_ids, text_of
 from exchange import campaign_checks as checks
+from exchange.buying_terms import check_seat
 from exchange.campaign_lookups import (
     find_advertiser,
     find_budgeted,
@@ -153,6 +154,7 @@ class Campaigns:
         """A new line item of a campaign, with creatives of the campaign's advertiser."""
         errors: list[FieldError] = []
         checked = checks.checked_line_item(draft, errors)
+        check_seat("line_item", checked.seat, write.caller.role, errors)
 
         def work(unit: CampaignWrites) -> tuple[LineItem, list[Change]]:
             added = self._add_line_items(unit, write.tenant_id, [checked])[0]

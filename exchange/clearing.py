@@ -51,6 +51,7 @@ class Bids(NamedTuple):
     pricing: NDArray[np.uint8]
     bid_micros: NDArray[np.int64]  # per unit of the pricing model, in the bid's own currency
     click_probability: NDArray[np.float64]
+    viewable: NDArray[np.float64]  # chance that an impression there is in view; matters to bids under vCPM
     advertiser: NDArray[np.int64]  # equal numbers are one advertiser
     product: NDArray[np.int64]  # equal numbers are one product; -1 is none
     category: NDArray[np.int64]  # equal numbers are one creative category; -1 is none
@@ -58,6 +59,7 @@ class Bids(NamedTuple):
     rate: NDArray[np.float64]  # micros of the auction's currency for one micro of the bid's own; 1.0 in the same
     account: NDArray[np.int32]  # rows of the budget book; -1 for an outside bid
     campaign_account: NDArray[np.int32]
+    own_floor_micros: NDArray[np.int64]  # in place of its deal's or placement's, as a video has by its length; -1: none
     outcome: NDArray[np.int32]  # PENDING, or an index into CODES when already refused; filled by `clear`
     ecpm_micros: NDArray[np.int64]  # filled by `clear`: worth per thousand impressions in the auction's currency
     price_micros: NDArray[np.int64]  # filled by `clear`, winners only; in the bid's own currency
@@ -124,8 +126,8 @@ def _clear(bids, page_start, terms, available, engagement, conversion_rate, squa
 @inlined
 def _weigh(bids, terms, worth, page, first, last, engagement, conversion_rate, squashing):
     """Work out what each bid is worth and which terms it stands under; is any under a guaranteed deal?"""
-    placement_of, pricing, bid_micros, chance, deal_of = (
-        bids.placement, bids.pricing, bids.bid_micros, bids.click_probability, bids.deal
+    placement_of, pricing, bid_micros, chance, viewable, deal_of = (
+        bids.placement, bids.pricing, bids.bid_micros, bids.click_probability, bids.viewable, bids.deal
     )  # fmt: skip
     rate_of, outcome, ecpm_micros, floor_micros = bids.rate, bids.outcome, bids.ecpm_micros, terms.floor_micros
     private, score, weight_of, share_of = terms.private_auction, worth.score, worth.weight, worth.share
@@ -136,7 +138,7 @@ def _weigh(bids, terms, worth, page, first, last, engagement, conversion_rate, s
     own = 0.0 if rule == 502 else engagement
     for row in range(first, last):
         placement, rate = placement_of[row], rate_of[row]
-        share = impressions_per_unit(pricing[row], chance[row], conversion_rate)
+        share = impressions_per_unit(pricing[row], chance[row], conversion_rate, viewable[row])
         if pricing[row] == 1:
             weight = rate
             ecpm = bid_micros[row] if rate == 1.0 else np.int64(min(bid_micros[row] * rate, 4e18))
@@ -144,7 +146,8 @@ def _weigh(bids, terms, worth, page, first, last, engagement, conversion_rate, s
             weight = share * 1000.0 * rate
             ecpm = np.int64(min(bid_micros[row] * share * 1000.0 * rate, 4e18))
         ranked = np.float64(ecpm)
-        if rule == 501 and squashing != 1.0 and pricing[row] != 1:
+        # Only what clicks tell of quality is squashed.
+        if rule == 501 and squashing != 1.0 and pricing[row] != 1 and pricing[row] != 4:
             weight = squashed(share, squashing) * 1000.0 * rate
             ranked = bid_micros[row] * weight
         ecpm_micros[row], share_of[row], weight_of[row] = ecpm, share, weight
@@ -163,6 +166,8 @@ def _weigh(bids, terms, worth, page, first, last, engagement, conversion_rate, s
                 guaranteed = True
         elif private[placement] != 0 and outcome[row] == PENDING:
             outcome[row] = _PRIVATE
+        if bids.own_floor_micros[row] >= 0:
+            floor = bids.own_floor_micros[row]
         floor_of[row] = np.float64(floor)
         if outcome[row] == PENDING and ecpm < floor:
             outcome[row] = refusal

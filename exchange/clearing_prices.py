@@ -29,10 +29,12 @@ REFERENCE_QUALITY: Final = 0.01
 
 
 @inlined
-def impressions_per_unit(pricing, click_probability, conversion_rate):
+def impressions_per_unit(pricing, click_probability, conversion_rate, viewable):
     """How much of one unit of the pricing model an impression is expected to bring."""
     if pricing == 1:
         return 0.001
+    if pricing == 4:
+        return 0.001 * viewable
     if pricing == 2:
         return click_probability
     return click_probability * conversion_rate

@@ -53,7 +53,7 @@ def clearing_terms(
         assert to_auction is not None
         for place in range(starts[at], starts[at + 1]):
             floors[place] = to_auction(views[at], floors[place])
-    counts = np.diff(placement_start)
+    counts = placement_start[1:] - placement_start[:-1]
     most, ads, separate = _limits(page_rules, counts)
     for at in own:
         rule = views[at].page_rules

@@ -2,7 +2,7 @@
 
 `POST /conversion` carries `X-Signature: t=<seconds>,v1=<hexadecimal HMAC-SHA256 of "<t>." and the body>`, no older than
 five minutes, with the tenant's secret (`haat key postback TENANT`); while the secret is changed both are good. An
-`Idempotency-Key` gets the answer of the first time for a day. Orders are billed once in any case.
+`Idempotency-Key` gets the answer of the first time for a day, also after a restart. Orders are billed once in any case.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class ConversionBatch(msgspec.Struct, frozen=True):
 class PostbackAnswers(Protocol):
     """Answers by tenant and idempotency key, for a day."""
 
-    def begin(self, tenant_id: str, key: str, body_sha256: str, now_ms: int) -> tuple[str, bytes]:
+    async def begin(self, tenant_id: str, key: str, body_sha256: str, now_ms: int) -> tuple[str, bytes]:
         """("fresh", b"") when it is to be done now; ("done", the answer); ("busy", b"") while another does it;
-        ("other", b"") when the key was used for another body.
+        ("other", b"") when the key was used for another body. BackendUnavailable.
         """
 
-    def finish(self, tenant_id: str, key: str, answer: bytes, now_ms: int) -> None:
+    async def finish(self, tenant_id: str, key: str, answer: bytes, now_ms: int) -> None:
         """It was done with this answer."""
 
     def abandon(self, tenant_id: str, key: str) -> None:
@@ -124,7 +124,10 @@ class ConversionEndpoints:
             return await self._done(batch)
         if not _KEY.fullmatch(key):
             return _refused(400, "Idempotency-Key has 1 to 64 visible ASCII characters")
-        state, answer = self._answers.begin(batch.tenant_id, key, sha256(body).hexdigest(), now_ms)
+        try:
+            state, answer = await self._answers.begin(batch.tenant_id, key, sha256(body).hexdigest(), now_ms)
+        except BackendUnavailable:
+            return _refused(503, "whether this call was made before cannot be looked up: send it again")
         if state == "done":
             return Response(answer, headers={**_NO_STORE, "idempotency-replayed": "true"}, media_type=_JSON)
         if state == "busy":
@@ -137,7 +140,7 @@ class ConversionEndpoints:
             self._answers.abandon(batch.tenant_id, key)
             raise
         if response.status_code == 200:
-            self._answers.finish(batch.tenant_id, key, bytes(response.body), now_ms)
+            await self._answers.finish(batch.tenant_id, key, bytes(response.body), now_ms)
         else:
             self._answers.abandon(batch.tenant_id, key)
         return response

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -32,6 +33,13 @@ class Correction(msgspec.Struct, frozen=True):
     taken_back: bool
     refunded_micros: int
     currency: str
+
+
+class TakesBack(Protocol):
+    """Who takes a notice back, wherever its ad was sold."""
+
+    async def take_back(self, impression_id: str, kind: int, order_id: str = "") -> Correction:
+        """See Corrections."""
 
 
 class Corrections:

@@ -29,6 +29,7 @@ class AtHand(NamedTuple):
     item_currency: NDArray[np.int32]
     placement_start: NDArray[np.int32]
     views: Sequence[PageView]
+    viewable: NDArray[np.float64] | None = None  # by placement, where any bid is under vCPM
 
 
 def least_to_matter(at_hand: AtHand, conversion_rate: float, page_rules: PageRules) -> int:
@@ -47,6 +48,8 @@ def least_to_matter(at_hand: AtHand, conversion_rate: float, page_rules: PageRul
         [np.ones(len(chance)), 1000 * chance],
         1000 * chance * conversion_rate,
     )
+    if at_hand.viewable is not None:
+        per_mille = np.where(pricing == PricingModel.VCPM, at_hand.viewable[inside.placement], per_mille)
     worth = np.maximum(at_hand.offered_micros, 0) * per_mille
     if at_hand.rate is not None:
         worth = worth * at_hand.rate[at_hand.item_currency[inside.item]]

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -47,8 +48,9 @@ _log = logging.getLogger(__name__)
 class EventEndpoints:
     """The addresses that hear of ads.
 
-    `tenant_of(line_item_number)` is whose line item it is, "" when it is not known; `heard` counts what came by its
-    name, for metrics: accepted, duplicate, bad_token, invalid_bot_agent …
+    `tenant_of(line_item_number)` is whose line item it is, "" when it is not known; `sold_elsewhere` and `clicked` are
+    of NoticeRouter where there are other nodes; `heard` counts what came by its name, for metrics: accepted, duplicate,
+    bad_token, invalid_bot_agent …
     """
 
     def __init__(
@@ -64,7 +66,11 @@ class EventEndpoints:
         proxies: Networks,
         limits: Limits,
         click_id_parameter: str = "",
+        sold_elsewhere: Callable[[str], bool] = lambda _: False,
+        clicked: Callable[[str], tuple[int, int]] | None = None,
     ) -> None:
+        self._sold_elsewhere = sold_elsewhere
+        self._clicked = clicked or self._clicked_here
         self._tokens = tokens
         self._holds = holds
         self._take = take
@@ -131,10 +137,12 @@ class EventEndpoints:
         if self._waiting >= MOST_WAITING:
             self.heard["turned_away"] += 1
             return None
-        validity = self._validity(kind, self._holds.find(impression_id), request, impression_id)
+        hold = self._holds.find(impression_id)
+        elsewhere = hold is None and self._sold_elsewhere(impression_id)
+        validity = self._validity(kind, hold, request, impression_id, elsewhere)
         self._waiting += 1
         try:
-            (outcome,) = await self._take([Notice(kind, impression_id, validity=validity)])
+            (outcome,) = await self._take([Notice(kind, impression_id, validity=validity, from_browser=elsewhere)])
         except BackendUnavailable as error:
             self.heard["unavailable"] += 1
             _log.warning("a notice from a browser could not be taken: %s", error)
@@ -145,7 +153,9 @@ class EventEndpoints:
         self.heard[f"invalid_{validity.name.lower()}" if invalid else outcome.verdict.name.lower()] += 1
         return outcome
 
-    def _validity(self, kind: Kind, hold: Hold | None, request: Request, impression_id: str) -> Validity:
+    def _validity(
+        self, kind: Kind, hold: Hold | None, request: Request, impression_id: str, elsewhere: bool
+    ) -> Validity:
         now_ms = self._clock.now_ms()
         headers, address = request.headers, self._caller(request)
         agent = headers.get("user-agent", "")
@@ -156,10 +166,15 @@ class EventEndpoints:
             in_data_centre=address in self._data_centres,
             prefetch="prefetch" in (headers.get("sec-purpose") or headers.get("purpose") or ""),
         )
-        found = verdict(event, self._memory.around(kind, hold, address, agent, now_ms), self._agents, self._limits)
+        around = self._memory.around(kind, hold, address, agent, now_ms)
+        if elsewhere:
+            around = replace(around, sold_elsewhere=True)
+        found = verdict(event, around, self._agents, self._limits)
         if found == Validity.VALID and kind == Kind.IMPRESSION:
             # Now and not when it is on disk, so that a click right after it finds it.
             self._memory.shown(impression_id, address, now_ms)
+        if kind == Kind.CLICK and found in (Validity.VALID, Validity.CLICKS_TOO_OFTEN):
+            self._memory.clicked(address, now_ms)
         return found
 
     def _caller(self, request: Request) -> Address | None:
@@ -168,12 +183,16 @@ class EventEndpoints:
 
     async def _click_id(self, impression_id: str) -> str:
         """The token by which the advertiser says that the click led to an order; none for an outside bidder's ad."""
-        hold = self._holds.find(impression_id)
-        tenant_id = await self._tenant_of(hold.line_item_number) if hold and hold.line_item_number else ""
-        if hold is None or not tenant_id:
+        line_item_number, clicked_at_ms = self._clicked(impression_id)
+        tenant_id = await self._tenant_of(line_item_number) if line_item_number else ""
+        if not tenant_id:
             return ""
-        expires_at_s = (hold.clicked_at_ms + self._holds.terms.clicked_ms) // 1000 + 1
+        expires_at_s = (clicked_at_ms + self._holds.terms.clicked_ms) // 1000 + 1
         return self._tokens.sign(TokenKind.CONVERSION, impression_id, expires_at_s, tenant=tenant_bytes(tenant_id))
+
+    def _clicked_here(self, impression_id: str) -> tuple[int, int]:
+        hold = self._holds.find(impression_id)
+        return (hold.line_item_number, hold.clicked_at_ms) if hold is not None else (0, 0)
 
     def _refused(self, why: str, status_code: int) -> Response:
         self.heard[why] += 1

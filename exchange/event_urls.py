@@ -6,16 +6,15 @@ page>` counts a click and leads on; the landing page is signed along, so the add
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
-from common.ids import made_at_ms
 from exchange.billing import Kind
 from exchange.holds import Terms
-from exchange.tokens import TokenKind, Tokens
+from exchange.tokens import Tokens
 
 # Events in the words of VAST 4.2 §3.14, with the notice that each is; the rest is heard and not kept.
 KIND_OF: Final[Mapping[str, Kind]] = MappingProxyType(
@@ -34,43 +33,37 @@ UNKEPT: Final = frozenset({"loaded", "skip", "error"})
 
 
 class SignedUrls:
-    """The addresses of one impression; a token is signed when it is first asked for."""
-
-    __slots__ = ("_before", "_expires_at_s", "_impression_id", "_token", "_tokens")
-
-    def __init__(self, tokens: Tokens, before: str, impression_id: str, expires_at_s: int) -> None:
-        self._tokens = tokens
-        self._before = before
-        self._impression_id = impression_id
-        self._expires_at_s = expires_at_s
-        self._token = ""
-
-    def event(self, name: str) -> str:
-        """Where to tell that the event happened."""
-        token = self._token
-        if not token:
-            token = self._token = self._tokens.sign(TokenKind.EVENT, self._impression_id, self._expires_at_s)
-        return f"{self._before}/e/{token}" if name == "impression" else f"{self._before}/e/{token}/{name}"
-
-    def click(self, landing_url: str) -> str:
-        """Where a click goes, and from there to the landing page."""
-        along, quoted = _along(landing_url)
-        token = self._tokens.sign(TokenKind.CLICK, self._impression_id, self._expires_at_s, along=along)
-        return f"{self._before}/c/{token}?to={quoted}"
-
-
-def signed_urls(tokens: Tokens, public_url: str, terms: Terms) -> Callable[[str], SignedUrls]:
-    """Addresses below `public_url`, which has no slash at its end, by impression id.
+    """The addresses below `public_url`, which has no slash at its end.
 
     They hold as long as the ad may be seen and then clicked; the same impression always has the same ones.
     """
-    open_ms = terms.unseen_ms + terms.seen_ms
 
-    def urls(impression_id: str) -> SignedUrls:
-        expires_at_s = (made_at_ms(int(impression_id[:32], 16)) + open_ms) // 1000 + 1
-        return SignedUrls(tokens, public_url, impression_id, expires_at_s)
+    def __init__(self, tokens: Tokens, public_url: str, terms: Terms) -> None:
+        self._tokens = tokens
+        self._public_url = public_url
+        self._open_ms = terms.unseen_ms + terms.seen_ms
+        # Of the auction that was asked for last: its id, the 16 bytes of it, and until when its addresses hold.
+        self._of_last: tuple[str, bytes, int] = ("", b"", 0)
 
-    return urls
+    def event(self, name: str) -> tuple[str, str]:
+        """What stands before and behind the token where the event is told."""
+        return f"{self._public_url}/e/", "" if name == "impression" else f"/{name}"
+
+    def click(self, landing_url: str) -> tuple[str, str]:
+        """What stands before and behind the token of a click."""
+        return f"{self._public_url}/c/", f"?to={_along(landing_url)[1]}"
+
+    def tokens(self, impression_id: str, landing_url: str) -> tuple[str, str]:
+        """(whoever holds it may say what a browser can of this impression; counts a click that leads to this page)."""
+        auction_id = impression_id[:32]
+        # All ads of a page come one behind the other.
+        known, auction, expires_at_s = self._of_last
+        if auction_id != known:
+            auction = bytes.fromhex(auction_id)
+            # The first 48 bits of an id are the millisecond in which it was made (RFC 9562 §5.7).
+            expires_at_s = (int.from_bytes(auction[:6], "big") + self._open_ms) // 1000 + 1
+            self._of_last = auction_id, auction, expires_at_s
+        return self._tokens.sign_ad(auction, int(impression_id[33:]), expires_at_s, _along(landing_url)[0])
 
 
 @lru_cache(maxsize=4096)

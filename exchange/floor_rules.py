@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 
 import msgspec
 
@@ -60,14 +61,25 @@ def read_rules(data: bytes, currency: str) -> FloorRules:
     errors: list[FieldError] = []
     if file.currency != currency:
         errors.append(FieldError("currency", repr(file.currency[:20]), f"this exchange sells in {currency}"))
-    if len(file.rules) > MAX_RULES:
-        raise InvalidInput([FieldError("rules", f"{len(file.rules)} of them", f"give at most {MAX_RULES}")])
-    seen: set[str] = set()
-    for at, rule in enumerate(file.rules):
-        _check(f"rules[{at}]", rule, seen, errors)
+    return checked_rules(file.rules, currency, errors)
+
+
+def checked_rules(
+    given: Sequence[FloorRule], currency: str, errors: list[FieldError] | None = None, first: int = 0
+) -> FloorRules:
+    """Rules that may hold together; InvalidInput, with `errors` of before, names every one that cannot be taken.
+
+    They are counted from `first` on: those before it were taken long ago.
+    """
+    errors = errors if errors is not None else []
+    if len(given) > MAX_RULES:
+        raise InvalidInput([FieldError("rules", f"{len(given)} of them", f"give at most {MAX_RULES}")])
+    seen: set[tuple[str, str]] = set()
+    for at, rule in enumerate(given):
+        _check(f"rules[{at - first}]", rule, seen, errors)
     if errors:
         raise InvalidInput(errors)
-    rules = tuple(msgspec.structs.replace(rule, category=rule.category.lower()) for rule in file.rules)
+    rules = tuple(msgspec.structs.replace(rule, category=rule.category.lower()) for rule in given)
     written = msgspec.json.encode((currency, rules))
     return FloorRules(hashlib.sha256(written).hexdigest()[:12], rules)
 
@@ -77,13 +89,13 @@ def write_rules(rules: FloorRules, currency: str) -> bytes:
     return msgspec.json.format(msgspec.json.encode({"currency": currency, "rules": rules.rules})) + b"\n"
 
 
-def _check(at: str, rule: FloorRule, seen: set[str], errors: list[FieldError]) -> None:
+def _check(at: str, rule: FloorRule, seen: set[tuple[str, str]], errors: list[FieldError]) -> None:
     if not _RULE_ID.fullmatch(rule.rule_id):
         remedy = "give 1 to 48 letters, digits, dots, dashes"
         errors.append(FieldError(f"{at}.rule_id", repr(rule.rule_id[:60]), remedy))
-    elif rule.rule_id in seen:
+    elif (rule.publisher, rule.rule_id) in seen:
         errors.append(FieldError(f"{at}.rule_id", f"{rule.rule_id!r} stands twice", "give each rule an id of its own"))
-    seen.add(rule.rule_id)
+    seen.add((rule.publisher, rule.rule_id))
     if not 0 <= rule.floor_micros <= ABSURD_PRICE_MICROS:
         errors.append(FieldError(f"{at}.floor_micros", str(rule.floor_micros), f"give 0 to {ABSURD_PRICE_MICROS}"))
     for name, word in (("publisher", rule.publisher), ("placement", rule.placement), ("category", rule.category)):

@@ -111,7 +111,8 @@ class Floors:
                 if not held_out:
                     floor = max(floor, self._told(learned, view))
                 break
-        return _Decision(replace(placement, floor_micros=floor), name)
+        raised = floor > placement.floor_micros
+        return _Decision(replace(placement, floor_micros=floor, floor_raised=raised) if raised else placement, name)
 
     def _told(self, micros: int, view: PageView) -> int:
         """Money of ours in the page view's currency, rounded up."""

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from exchange.clearing_prices import PRICE_STEP_MICROS
 from exchange.eligibility import eligible
 from exchange.floor_log import best_two
-from exchange.inventory import CONVERSION_PRIOR, Snapshot
+from exchange.inventory import Snapshot
 from exchange.page_arrays import HoursOfWeek, page_arrays
 from exchange.request import PageView, PriceRule, PricingModel
+from exchange.static_worth import CONVERSION_PRIOR
 from exchange.visitor import Visitor
 from streams.auction_block import AuctionColumns
 
@@ -139,8 +140,10 @@ def forecast(
     seen_share: float,
     notes: Sequence[str] = (),
     seed: int = 1,
+    viewable_rate: float = 1.0,
 ) -> Forecast:
-    """Figures per day. One sampled page view stands for `scale` of a day; `seen_share` of what is sold is seen.
+    """Figures per day. One sampled page view stands for `scale` of a day; `seen_share` of what is sold is seen, and
+    `viewable_rate` of that is in view.
 
     `daily_limit_micros` is the budget of a day, 0 without one: what goes beyond it is cut evenly, as pacing does.
     """
@@ -150,7 +153,7 @@ def forecast(
 
     def outcome(bid: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(per day, per resample and day) of opportunities, impressions, clicks, spend; the budget not yet applied."""
-        worth = _worth(bid, pricing_model, met.rate)
+        worth = _worth(bid, pricing_model, met.rate, viewable_rate)
         won = (worth >= met.to_beat) & (worth > 0)
         price = np.where(met.first_price, worth, np.minimum(met.to_beat + PRICE_STEP_MICROS, worth))
         rows = np.stack(
@@ -212,10 +215,10 @@ def _to_beat(columns: AuctionColumns, view: PageView, recorded: int, index: int,
     return max(float(floor), best + 1.0 if best > 0 else 0.0)
 
 
-def _worth(bid: float, pricing_model: int, rate: NDArray[np.float64]) -> NDArray[np.float64]:
+def _worth(bid: float, pricing_model: int, rate: NDArray[np.float64], viewable_rate: float) -> NDArray[np.float64]:
     """A bid per thousand impressions."""
-    if pricing_model == PricingModel.CPM:
-        return np.full(len(rate), bid)
+    if pricing_model in (PricingModel.CPM, PricingModel.VCPM):
+        return np.full(len(rate), bid * (viewable_rate if pricing_model == PricingModel.VCPM else 1.0))
     return np.asarray(bid * rate * 1000.0 * (CONVERSION_PRIOR if pricing_model == PricingModel.CPA else 1.0))
 
 

@@ -18,6 +18,7 @@ from exchange.inventory import InventoryCompiler
 from exchange.log_samples import Sample, batches, sample_of
 from exchange.ports import CreativeRecord, LineItemRecord, Ranker
 from exchange.request import PageView
+from exchange.viewable_rates import PRIOR
 from streams import schemas
 from streams.auction_block import AuctionColumns
 from streams.ports import EventLog
@@ -46,8 +47,10 @@ class Forecasts:
         clock: Clock,
         ranker: Ranker,
         read: Callable[[bytes, int], PageView],
+        viewable_rate: Callable[[], float] = lambda: PRIOR,
     ) -> None:
-        """`read` reads a recorded page view, or raises InvalidInput."""
+        """`read` reads a recorded page view, or raises InvalidInput; `viewable_rate` is that of all placements."""
+        self._viewable_rate = viewable_rate
         self._campaigns = campaigns
         self._log = log
         self._clock = clock
@@ -95,6 +98,7 @@ class Forecasts:
             days=covered_days if met.page_views else 0.0,
             share=met.batches / sample.records if sample.records else 0.0,
             seen_share=self._seen_share(sample, covered),
+            viewable_rate=self._viewable_rate(),
             notes=_notes(item, creatives, met.page_views, covered_days, days),
         )
 
@@ -161,6 +165,8 @@ def _notes(item: LineItem, creatives: list[Creative], page_views: int, covered_d
         notes.append("Creatives that wait for review, or were refused, are taken to be approved.")
     if item.targeting.segments or item.targeting.seen_products:
         notes.append("Visitors are known only where they agreed to it, and by what the storefront said of them.")
+    if item.targeting.near_products:
+        notes.append("What products are near those that visitors looked at is not recorded: no page view counts.")
     return notes
 
 

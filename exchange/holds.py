@@ -19,14 +19,15 @@ from exchange.request import PricingModel
 
 # A deadline that lies further ahead than its term and this was set by a clock that has been set back since.
 CLOCK_STEP_MS: Final = 3_600_000
-_PAGES_BITS: Final = 20
+_ENTRY_BITS: Final = 20
 _ID_DIGITS: Final = 32
 
 T = TypeVar("T", int, str)
 
 
 class WonBatch(msgspec.Struct):
-    """What a batch of auctions sold. Arrays have one entry for each sold placement.
+    """What a batch of auctions sold. Arrays have one entry for each sold placement; entries of a page view stand
+    together, in the order of its placements.
 
     `page_row` indexes `auction_ids` and `visitor_ids`; `placement_index` counts within the page view.
     `line_item_number` 0 is an outside bid: it has account rows of -1 and no reservation, its bidder is
@@ -125,7 +126,21 @@ class Released(msgspec.Struct, frozen=True):
 class _Batch(msgspec.Struct):
     won: WonBatch
     # Entries that became holds of their own.
-    taken: list[int]
+    taken: set[int]
+    # The columns that holds are made of, by entry; made when the first notice comes.
+    rows: list[tuple[int, ...]] = []
+
+    def row(self, entry: int) -> tuple[int, ...]:
+        if not self.rows:
+            won = self.won
+            none = np.zeros(len(won.page_row), np.uint32)
+            columns = (
+                *(won.page_row, won.line_item_number, won.campaign_number, won.line_item_account_row),
+                *(won.campaign_account_row, won.pricing_model, won.price_micros, won.reserved_micros),
+                *(won.bidder_index, won.creative_number if len(won.creative_number) else none),
+            )
+            self.rows = list(zip(*(column.tolist() for column in columns), strict=True))
+        return self.rows[entry]
 
 
 class Holds:
@@ -135,8 +150,8 @@ class Holds:
         self.terms = terms or Terms()
         self._batches: dict[int, _Batch] = {}
         self._next_batch = 0
-        # Auction id -> batch and page row in one number. Many small tables, because a large one stops everything for
-        # a tenth of a second whenever it grows.
+        # Auction id -> batch and its first entry in one number. Many small tables, because a large one stops everything
+        # for a tenth of a second whenever it grows.
         self._auctions: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._kept: dict[str, Hold] = {}
         # Heaps: what runs out next stands first, also when the clock was set back between two entries.
@@ -155,12 +170,15 @@ class Holds:
             return
         serial = self._next_batch
         self._next_batch += 1
-        self._batches[serial] = _Batch(batch, [])
+        self._batches[serial] = _Batch(batch, set())
         heappush(self._unseen, (batch.held_at_ms, serial))
-        first, ids, auctions = serial << _PAGES_BITS, batch.auction_ids, self._auctions
-        for page in set(batch.page_row.tolist()):
-            auction_id = ids[page]
-            auctions[auction_id[-2:]][auction_id] = first | page
+        first, ids, auctions = serial << _ENTRY_BITS, batch.auction_ids, self._auctions
+        before = -1
+        for entry, page in enumerate(batch.page_row.tolist()):
+            if page != before:
+                auction_id = ids[page]
+                auctions[auction_id[-2:]][auction_id] = first | entry
+                before = page
 
     def find(self, impression_id: str) -> Hold | None:
         """The ad that is known by this id; None when there is none, or none any more."""
@@ -205,11 +223,15 @@ class Holds:
             batch = self._batches.get(serial)
             if batch is None:
                 continue
-            open_ = np.ones(len(batch.won.page_row), np.bool_)
-            open_[batch.taken] = False
-            line_items.append(batch.won.line_item_account_row[open_])
-            campaigns.append(batch.won.campaign_account_row[open_])
-            micros.append(batch.won.reserved_micros[open_])
+            won = batch.won
+            columns = (won.line_item_account_row, won.campaign_account_row, won.reserved_micros)
+            if batch.taken:
+                open_ = np.ones(len(won.page_row), np.bool_)
+                open_[list(batch.taken)] = False
+                columns = (columns[0][open_], columns[1][open_], columns[2][open_])
+            line_items.append(columns[0])
+            campaigns.append(columns[1])
+            micros.append(columns[2])
             self._forget(serial)
         for line, term_ms in ((self._seen, terms.seen_ms), (self._clicked, terms.clicked_ms)):
             for impression_id in _run_out(line, term_ms, now_ms, every):
@@ -229,7 +251,7 @@ class Holds:
         """What is reserved in each row of the budget book; looks at everything, for recovery and for checks."""
         reserved: defaultdict[int, int] = defaultdict(int)
         for batch in self._batches.values():
-            won, taken = batch.won, set(batch.taken)
+            won, taken = batch.won, batch.taken
             columns = (won.line_item_account_row, won.campaign_account_row, won.reserved_micros)
             for entry, (row, campaign_row, micros) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
                 if row >= 0 and entry not in taken:
@@ -250,31 +272,39 @@ class Holds:
         found = pages.get(auction_id) if pages else None
         if found is None:
             return None
-        serial, page = found >> _PAGES_BITS, found & ((1 << _PAGES_BITS) - 1)
+        serial, first = found >> _ENTRY_BITS, found & ((1 << _ENTRY_BITS) - 1)
         won = self._batches[serial].won
-        entries = np.nonzero((won.page_row == page) & (won.placement_index == index))[0]
-        return (serial, int(entries[0])) if len(entries) else None
+        page_row, placements = won.page_row, won.placement_index
+        page = page_row[first]
+        # Entries of a page stand together, in the order of its placements.
+        for entry in range(first, len(page_row)):
+            if page_row[entry] != page:
+                return None
+            if placements[entry] == index:
+                return serial, entry
+        return None
 
     def _hold_of(self, serial: int, entry: int, impression_id: str) -> Hold:
-        won = self._batches[serial].won
-        page = int(won.page_row[entry])
-        outside = not won.line_item_number[entry]
+        batch = self._batches[serial]
+        won = batch.won
+        page, line_item, campaign, row, campaign_row, pricing, price, reserved, bidder, creative = batch.row(entry)
+        outside = not line_item
         return Hold(
             impression_id=impression_id,
             held_at_ms=won.held_at_ms,
-            line_item_number=int(won.line_item_number[entry]),
-            campaign_number=int(won.campaign_number[entry]),
-            line_item_row=-1 if outside else int(won.line_item_account_row[entry]),
-            campaign_row=-1 if outside else int(won.campaign_account_row[entry]),
-            pricing_model=PricingModel.CPM if outside else int(won.pricing_model[entry]),
-            price_micros=int(won.price_micros[entry]),
-            left_micros=0 if outside else int(won.reserved_micros[entry]),
+            line_item_number=line_item,
+            campaign_number=campaign,
+            line_item_row=-1 if outside else row,
+            campaign_row=-1 if outside else campaign_row,
+            pricing_model=PricingModel.CPM if outside else pricing,
+            price_micros=price,
+            left_micros=0 if outside else reserved,
             currency=won.currencies.get(entry, won.currency),
             visitor_id=won.visitor_ids[page],
             product_id=won.product_ids[entry],
-            bidder=won.bidders[int(won.bidder_index[entry])],
+            bidder=won.bidders[bidder],
             advertiser_domain=won.outside_domains.get(entry, ""),
-            creative_number=int(won.creative_number[entry]) if len(won.creative_number) else 0,
+            creative_number=creative,
             session_key=won.session_keys[page] if won.session_keys else "",
             placement_id=won.placement_ids[entry] if won.placement_ids else "",
             publisher_id=won.publisher_ids[page] if won.publisher_ids else "",
@@ -284,7 +314,7 @@ class Holds:
 
     def _take(self, serial: int, entry: int) -> None:
         batch = self._batches[serial]
-        batch.taken.append(entry)
+        batch.taken.add(entry)
         if len(batch.taken) == len(batch.won.page_row):
             self._forget(serial)
 

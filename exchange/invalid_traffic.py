@@ -29,8 +29,10 @@ class Validity(IntEnum):
     CLICK_TOO_FAST = 6
     REPEATED_CLICK = 7
     COPIED_ID = 8
+    CLICKS_TOO_OFTEN = 9
     # Found out later, and taken back by a correction.
     FOUND_LATER = 20
+    BILLED_TOO_LATE = 21
 
 
 MEANINGS: dict[Validity, str] = {
@@ -43,7 +45,9 @@ MEANINGS: dict[Validity, str] = {
     Validity.CLICK_TOO_FAST: "the ad was clicked sooner after it was shown than a person could",
     Validity.REPEATED_CLICK: "the same browser and network clicked the same line item again and again",
     Validity.COPIED_ID: "the impression came from another network than the one that it was shown to",
+    Validity.CLICKS_TOO_OFTEN: "its network clicks a far larger part of what it is shown than people do",
     Validity.FOUND_LATER: "it was found to be invalid after it was billed, and was taken back",
+    Validity.BILLED_TOO_LATE: "its node was away for so long that its budgets were given to others; nothing is billed",
 }
 
 
@@ -65,20 +69,30 @@ class Around(msgspec.Struct, frozen=True, gc=False):
 
     `of_network` counts the notices of its network within a minute, `clicks_on_item` the clicks of its network and agent
     on its line item within ten minutes, both without this one. `shown_elsewhere`: another network said it was shown.
+    `network_shown` and `network_clicked` count what its network was shown and clicked within six hours.
     """
 
     seen_at_ms: int = 0
     of_network: int = 0
     clicks_on_item: int = 0
     shown_elsewhere: bool = False
+    network_shown: int = 0
+    network_clicked: int = 0
+    # Another node sold the ad: whether and when it was shown, that one looks at.
+    sold_elsewhere: bool = False
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Where people end. `network_per_minute` is for a whole /24 or /48, which may be an office behind one address."""
+    """Where people end. `network_per_minute` is for a whole /24 or /48, which may be an office behind one address.
+
+    A network that has clicked `network_clicks` times, and more than `click_share` of what it was shown, is no people's.
+    """
 
     network_per_minute: int = 600
     clicks_on_item: int = 3
     click_after_ms: int = 100
+    network_clicks: int = 4
+    click_share: float = 0.3
 
 
 class Agents:
@@ -105,13 +119,17 @@ def verdict(event: TrafficEvent, around: Around, agents: Agents, limits: Limits 
         return Validity.RATE_LIMITED
     if around.shown_elsewhere:
         return Validity.COPIED_ID
-    if event.kind == Kind.CLICK:
+    if event.kind == Kind.CLICK and not around.sold_elsewhere:
         if not around.seen_at_ms:
             return Validity.CLICK_BEFORE_IMPRESSION
         if event.at_ms - around.seen_at_ms < limits.click_after_ms:
             return Validity.CLICK_TOO_FAST
         if around.clicks_on_item >= limits.clicks_on_item:
             return Validity.REPEATED_CLICK
+        # Where fewer were shown than clicked, pages do not say here what they show: there is no share to judge by.
+        clicked, shown = around.network_clicked, around.network_shown
+        if limits.network_clicks <= clicked <= shown and clicked > limits.click_share * shown:
+            return Validity.CLICKS_TOO_OFTEN
     return Validity.VALID
 
 

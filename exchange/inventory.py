@@ -16,12 +16,11 @@ from exchange.placement_asks import PlacementAsks
 from exchange.ports import CAMPAIGN_ACCOUNTS, CreativeRecord, LineItemRecord, Ranker
 from exchange.request import Placement, PricingModel
 from exchange.standing_bids import ADVERTISER, CAMPAIGN, CREATIVE, Standing, standing
+from exchange.static_worth import CONVERSION_PRIOR, static_worth
 from exchange.traits import Kind, Trait
+from exchange.viewable_rates import PRIOR
 from exchange.vocabulary import DEAL, RAREST_FIRST, Vocabulary
 from exchange.walk_arrays import Scratch, scratch_for
-
-# A conversion follows this share of clicks until the exchange has counted its own.
-CONVERSION_PRIOR = 0.02
 
 _ALL_HOURS = (0xFFFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 _NEVER_ENDS = 1 << 62
@@ -75,13 +74,15 @@ class Snapshot(msgspec.Struct, frozen=True):
     cap_scopes: frozenset[int]
     # What placements ask for in numbers of this snapshot; filled by exchange.page_arrays.
     asks: dict[int, tuple[Placement, PlacementAsks]]
+    # Does anybody bid per thousand viewable impressions?
+    by_view: bool = False
 
 
 class InventoryCompiler:
     """Keeps the line items in their encoded form, so that a change costs its own encoding and one merge of arrays.
 
     `account_row` gives the row of an account in the budget book; `in_stock` answers for a product id; `rate_of` gives
-    what one micro of a currency is worth in micros of the auction's.
+    what one micro of a currency is worth in micros of the auction's, `viewable_rate` which part is in view.
     """
 
     def __init__(
@@ -92,7 +93,9 @@ class InventoryCompiler:
         in_stock: Callable[[str], bool] = lambda _: True,
         engagement_value_micros: int = 0,
         rate_of: Callable[[str], float] = lambda _: 1.0,
+        viewable_rate: Callable[[], float] = lambda: PRIOR,
     ) -> None:
+        self._viewable_rate = viewable_rate
         self._ranker = ranker
         self._account_row = account_row
         self._in_stock = in_stock
@@ -156,7 +159,11 @@ class InventoryCompiler:
         item_pricing = np.array([record.pricing_model for record in items], dtype=np.uint8)
         # The order of the walk goes by the rates of now; clearing goes by those of its own moment.
         rates = np.array([self._rate_of(record.currency) for record in items], dtype=np.float64)
-        ad_worth = self._static_worth(item_bid[ad_item] * rates[ad_item], item_pricing[ad_item], prior[ad_product, 0])
+        ad_worth = static_worth(
+            item_bid[ad_item] * rates[ad_item], item_pricing[ad_item], prior[ad_product, 0],
+            # Where it will stand, nobody knows yet.
+            viewable_rate=self._viewable_rate(), engagement_value_micros=self._engagement_value_micros,
+        )  # fmt: skip
         runs = _postings(ad_item, ad_shape, ad_worth, primary)
 
         zones = words.zones
@@ -238,6 +245,7 @@ class InventoryCompiler:
             known=KnownItems(self._known.campaign.copy(), self._known.brand.copy()),
             cap_scopes=frozenset(abs(cap.scope) for cap in caps) & {CAMPAIGN, ADVERTISER, CREATIVE},
             asks={},
+            by_view=bool((item_pricing == PricingModel.VCPM).any()),
         )
 
     def _trait(self, trait: Trait) -> int:
@@ -260,18 +268,6 @@ class InventoryCompiler:
             known = [*product_ids, ""]
             self._products = (product_ids, self._ranker.compile_products(known), self._ranker.prior(known))
         return self._products[1], self._products[2]
-
-    def _static_worth(
-        self, bids: NDArray[np.float64], pricing: NDArray[np.uint8], rate: NDArray[np.float64]
-    ) -> NDArray[np.int64]:
-        """What a standing bid is worth per thousand impressions before anything is known of the page view."""
-        per_click = bids * rate * 1000
-        worth = np.select(
-            [pricing == PricingModel.CPM, pricing == PricingModel.CPC],
-            [bids, per_click],
-            per_click * CONVERSION_PRIOR,
-        )
-        return (worth + rate * (1000 * self._engagement_value_micros)).astype(np.int64)
 
     def _clauses(
         self, items: Sequence[LineItemRecord]
@@ -298,12 +294,13 @@ class InventoryCompiler:
 
 
 def _least_money(bids: NDArray[np.int64], pricing: NDArray[np.uint8], rate: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Micros that an impression may cost: exact for CPM, twice what is expected by the prior for CPC and CPA, since the
-    model may see a better chance in a visitor.
+    """Micros that an impression may cost: exact for CPM, and for vCPM when it is viewable; twice what the prior expects
+    for CPC and CPA, since the model may see a better chance in a visitor.
     """
     per_click = np.ceil(2 * bids * rate)
     expected = np.where(pricing == PricingModel.CPC, per_click, np.ceil(per_click * CONVERSION_PRIOR))
-    return np.where(pricing == PricingModel.CPM, -(-bids // 1000), np.maximum(expected, 1)).astype(np.int64)
+    by_view = (pricing == PricingModel.CPM) | (pricing == PricingModel.VCPM)
+    return np.where(by_view, -(-bids // 1000), np.maximum(expected, 1)).astype(np.int64)
 
 
 def shape_of(creative: CreativeRecord) -> tuple[int, int, int]:

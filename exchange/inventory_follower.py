@@ -47,6 +47,7 @@ class InventoryFollower:
         self._able: NDArray[np.bool_] | None = None
         self._wake = asyncio.Event()
         self._products_changed = False
+        self._one_at_a_time = asyncio.Lock()
         self._snapshot: Snapshot | None = None
         # When the source was last seen to have nothing newer than the snapshot.
         self.fresh_at_ms = 0
@@ -116,11 +117,26 @@ class InventoryFollower:
 
     async def catch_up(self) -> bool:
         """Take in what has changed since the snapshot; False when nothing has."""
-        current = self.snapshot
-        sequence, put, gone = await asyncio.to_thread(self._source.changed_since, current.sequence)
-        if sequence == current.sequence and not self._products_changed:
+        async with self._one_at_a_time:
+            current = self.snapshot
+            sequence, put, gone = await asyncio.to_thread(self._source.changed_since, current.sequence)
+            if sequence == current.sequence and not self._products_changed:
+                self.fresh_at_ms = self._clock.now_ms()
+                return False
+            await self._swap(sequence, put, gone)
             self.fresh_at_ms = self._clock.now_ms()
-            return False
+            return True
+
+    async def take_in(self, found: Callable[[], tuple[Sequence[LineItemRecord], Sequence[str]]]) -> None:
+        """Line items that were found apart from the source's changes, and the ids of some that are to be let go of;
+        `found` is called when no change is being taken in, and sees the snapshot as it then is.
+        """
+        async with self._one_at_a_time:
+            put, gone = found()
+            if put or gone:
+                await self._swap(self.snapshot.sequence, put, gone)
+
+    async def _swap(self, sequence: int, put: Sequence[LineItemRecord], gone: Sequence[str]) -> None:
         if self._products_changed:
             self._products_changed = False
             self._compiler.forget_products()
@@ -134,5 +150,3 @@ class InventoryFollower:
             self.leave_out_exhausted()
         # Stock may have changed while the snapshot was compiled.
         self.stock_changed(self._snapshot.product_ids)
-        self.fresh_at_ms = self._clock.now_ms()
-        return True

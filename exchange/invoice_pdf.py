@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from common.money import MICROS, exactly
+from common.money import exactly
 from exchange.balances import Terms
 from exchange.invoice_ports import CREDIT_NOTE, Invoice, Party, days_of, month_text
+from exchange.paper import (
+    ACCENT,
+    INK,
+    LEFT,
+    SHADE,
+    SOFT,
+    WIDTH,
+    amount_text,
+    digits_of,
+    fitted,
+    new_paper,
+    row,
+    rule,
+    say,
+    sums,
+    table_head,
+    text_of,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from fpdf import FPDF
 
-_INK: Final = (33, 37, 41)
-_SOFT: Final = (108, 117, 125)
-_LINE: Final = (206, 212, 218)
-_SHADE: Final = (245, 246, 248)
-_ACCENT: Final = (24, 95, 165)
-_LEFT: Final = 20.0
-_RIGHT: Final = 190.0
-_WIDTH: Final = _RIGHT - _LEFT
 # Campaign and line item, impressions, clicks, conversions, amount.
 _COLUMNS: Final = (82.0, 24.0, 16.0, 22.0, 26.0)
 _HEADS: Final = ("Line item", "Impressions", "Clicks", "Conversions", "Amount")
-_FAMILY: Final = "Invoice"
 
 
 def invoice_pdf(invoice: Invoice, font: Path | None = None) -> bytes:
@@ -33,28 +41,8 @@ def invoice_pdf(invoice: Invoice, font: Path | None = None) -> bytes:
 
     `font` is a TrueType file for names beyond Latin-1, whose letters are question marks without it.
     """
-    # Loaded by the first document alone: it takes a fifth of a second.
-    from fpdf import FPDF
-
-    class Document(FPDF):
-        """Pages with a foot."""
-
-        def footer(self) -> None:
-            self.set_y(-16)
-            _say(self, 8, _SOFT)
-            self.cell(_WIDTH / 2, 5, _text(self, f"{invoice.invoice_number}"))
-            self.cell(_WIDTH / 2, 5, f"Page {self.page_no()} of {{nb}}", align="R")
-
-    pdf = Document(format="A4")
-    pdf.set_creation_date(datetime.fromtimestamp(invoice.issued_at_ms / 1000, UTC))
-    pdf.set_title(f"{_title(invoice)} {invoice.invoice_number}")
-    pdf.set_creator("haat")
-    pdf.set_margins(_LEFT, 20, 210 - _RIGHT)
-    pdf.set_auto_page_break(True, margin=24)
-    if font is not None:
-        pdf.add_font(_FAMILY, "", font)
-        pdf.add_font(_FAMILY, "B", font)
-    pdf.add_page()
+    title = f"{_title(invoice)} {invoice.invoice_number}"
+    pdf = new_paper(title, invoice.invoice_number, invoice.issued_at_ms, font)
     _head(pdf, invoice)
     _table(pdf, invoice)
     _sums(pdf, invoice)
@@ -63,27 +51,25 @@ def invoice_pdf(invoice: Invoice, font: Path | None = None) -> bytes:
 
 
 def _head(pdf: FPDF, invoice: Invoice) -> None:
-    pdf.set_fill_color(*_ACCENT)
-    pdf.rect(0, 0, 210, 4, style="F")
     pdf.set_y(18)
-    _say(pdf, 22, _INK, bold=True)
-    pdf.cell(_WIDTH / 2, 10, _title(invoice))
-    _say(pdf, 11, _INK, bold=True)
-    pdf.cell(_WIDTH / 2, 10, _text(pdf, invoice.issuer.name), align="R", new_x="LMARGIN", new_y="NEXT")
+    say(pdf, 22, INK, bold=True)
+    pdf.cell(WIDTH / 2, 10, _title(invoice))
+    say(pdf, 11, INK, bold=True)
+    pdf.cell(WIDTH / 2, 10, text_of(pdf, invoice.issuer.name), align="R", new_x="LMARGIN", new_y="NEXT")
     top = pdf.get_y() + 1
-    bottom = _party_lines(pdf, _LEFT + _WIDTH / 2, top, invoice.issuer, align="R", named=False)
+    bottom = _party_lines(pdf, LEFT + WIDTH / 2, top, invoice.issuer, align="R", named=False)
     pdf.set_y(max(bottom + 6, top + 14))
     top = pdf.get_y()
-    _say(pdf, 8, _SOFT)
-    pdf.cell(_WIDTH / 2, 5, "CREDITED TO" if invoice.kind == CREDIT_NOTE else "BILLED TO")
-    bottom = _party_lines(pdf, _LEFT, top + 5, invoice.recipient, align="L", named=True)
+    say(pdf, 8, SOFT)
+    pdf.cell(WIDTH / 2, 5, "CREDITED TO" if invoice.kind == CREDIT_NOTE else "BILLED TO")
+    bottom = _party_lines(pdf, LEFT, top + 5, invoice.recipient, align="L", named=True)
     pdf.set_y(top)
     for label, value in _facts(invoice):
-        pdf.set_x(_LEFT + 92)
-        _say(pdf, 9, _SOFT)
+        pdf.set_x(LEFT + 92)
+        say(pdf, 9, SOFT)
         pdf.cell(34, 5.6, label)
-        _say(pdf, 9, _INK)
-        pdf.cell(_WIDTH - 126, 5.6, _text(pdf, value), align="R", new_x="LMARGIN", new_y="NEXT")
+        say(pdf, 9, INK)
+        pdf.cell(WIDTH - 126, 5.6, text_of(pdf, value), align="R", new_x="LMARGIN", new_y="NEXT")
     pdf.set_y(max(bottom, pdf.get_y()) + 8)
 
 
@@ -106,7 +92,7 @@ def _facts(invoice: Invoice) -> list[tuple[str, str]]:
 def _table(pdf: FPDF, invoice: Invoice) -> None:
     _table_head(pdf)
     campaign, at = "", 0
-    digits = max((_digits(line.amount_micros) for line in invoice.lines), default=2)
+    digits = max((digits_of(line.amount_micros) for line in invoice.lines), default=2)
     for line in invoice.lines:
         if line.campaign_id != campaign:
             campaign, at = line.campaign_id, 0
@@ -114,61 +100,41 @@ def _table(pdf: FPDF, invoice: Invoice) -> None:
             if pdf.will_page_break(16):
                 pdf.add_page()
                 _table_head(pdf)
-            _say(pdf, 9, _ACCENT, bold=True)
-            pdf.cell(_WIDTH, 7.5, _fitted(pdf, line.campaign_name, _WIDTH), new_x="LMARGIN", new_y="NEXT")
+            say(pdf, 9, ACCENT, bold=True)
+            pdf.cell(WIDTH, 7.5, fitted(pdf, line.campaign_name, WIDTH), new_x="LMARGIN", new_y="NEXT")
         elif pdf.will_page_break(7):
             pdf.add_page()
             _table_head(pdf)
-        _say(pdf, 9, _INK)
-        pdf.set_fill_color(*_SHADE)
+        say(pdf, 9, INK)
+        pdf.set_fill_color(*SHADE)
         counts = [f"{count:,}" if count else "–" for count in (line.impressions, line.clicks, line.conversions)]
         cells = [
-            _fitted(pdf, line.line_item_name, _COLUMNS[0] - 4),
-            *(_text(pdf, count) for count in counts),
-            _amount(line.amount_micros, digits),
+            fitted(pdf, line.line_item_name, _COLUMNS[0] - 4),
+            *(text_of(pdf, count) for count in counts),
+            amount_text(line.amount_micros, digits),
         ]
-        _row(pdf, cells, 6.6, fill=at % 2 == 0)
+        row(pdf, cells, _COLUMNS, 6.6, fill=at % 2 == 0)
         at += 1
-    pdf.set_draw_color(*_LINE)
-    pdf.line(_LEFT, pdf.get_y() + 1, _RIGHT, pdf.get_y() + 1)
+    rule(pdf)
 
 
 def _table_head(pdf: FPDF) -> None:
-    _say(pdf, 8, _SOFT)
-    _row(pdf, _HEADS, 6, fill=False)
-    pdf.set_draw_color(*_INK)
-    pdf.line(_LEFT, pdf.get_y(), _RIGHT, pdf.get_y())
-    pdf.set_y(pdf.get_y() + 1)
-
-
-def _row(pdf: FPDF, cells: Sequence[str], height: float, *, fill: bool) -> None:
-    for width, cell, text in zip(_COLUMNS, range(len(cells)), cells, strict=True):
-        pdf.cell(width, height, text, align="R" if cell else "L", fill=fill)
-    pdf.ln(height)
+    table_head(pdf, _HEADS, _COLUMNS)
 
 
 def _sums(pdf: FPDF, invoice: Invoice) -> None:
-    if pdf.will_page_break(36):
-        pdf.add_page()
-    pdf.set_y(pdf.get_y() + 4)
     rows = [("Net", invoice.net_micros, False)]
     if invoice.vat_percent:
         rows.append((f"VAT {invoice.vat_percent} %", invoice.vat_micros, False))
     rows.append(("Total", invoice.total_micros, True))
-    for label, micros, bold in rows:
-        pdf.set_x(_LEFT + _WIDTH - 84)
-        _say(pdf, 11 if bold else 9, _INK if bold else _SOFT, bold=bold)
-        pdf.cell(34, 7, label)
-        _say(pdf, 11 if bold else 9, _INK, bold=bold)
-        text = exactly(micros, invoice.currency)
-        pdf.cell(50, 7, text, align="R", new_x="LMARGIN", new_y="NEXT")
+    sums(pdf, rows, invoice.currency)
 
 
 def _notes(pdf: FPDF, invoice: Invoice) -> None:
     pdf.set_y(pdf.get_y() + 8)
-    _say(pdf, 8.5, _SOFT)
+    say(pdf, 8.5, SOFT)
     for note in _said(invoice):
-        pdf.multi_cell(_WIDTH, 4.6, _text(pdf, note), align="L", new_x="LMARGIN", new_y="NEXT")
+        pdf.multi_cell(WIDTH, 4.6, text_of(pdf, note), align="L", new_x="LMARGIN", new_y="NEXT")
 
 
 def _said(invoice: Invoice) -> list[str]:
@@ -195,49 +161,16 @@ def _party_lines(pdf: FPDF, x: float, y: float, party: Party, *, align: str, nam
     lines = [*party.address, *([f"VAT no. {party.vat_number}"] if party.vat_number else [])]
     if named:
         pdf.set_xy(x, y)
-        _say(pdf, 10, _INK, bold=True)
-        pdf.cell(_WIDTH / 2 - 6, 5, _fitted(pdf, party.name, _WIDTH / 2 - 6), align=align)
+        say(pdf, 10, INK, bold=True)
+        pdf.cell(WIDTH / 2 - 6, 5, fitted(pdf, party.name, WIDTH / 2 - 6), align=align)
         y += 5.4
     for line in lines:
         pdf.set_xy(x, y)
-        _say(pdf, 8.5, _SOFT)
-        pdf.cell(_WIDTH / 2 - (6 if named else 0), 4.4, _fitted(pdf, line, _WIDTH / 2 - 6), align=align)
+        say(pdf, 8.5, SOFT)
+        pdf.cell(WIDTH / 2 - (6 if named else 0), 4.4, fitted(pdf, line, WIDTH / 2 - 6), align=align)
         y += 4.4
     return y
 
 
 def _title(invoice: Invoice) -> str:
     return "Credit note" if invoice.kind == CREDIT_NOTE else "Invoice"
-
-
-def _digits(micros: int) -> int:
-    """How many digits behind the point it takes, at least two."""
-    return max(len(f"{abs(micros) % MICROS:06d}".rstrip("0")), 2)
-
-
-def _amount(micros: int, digits: int) -> str:
-    """Amounts of one column have as many digits, so that their points stand below one another."""
-    units, rest = divmod(abs(micros), MICROS)
-    return f"{'-' if micros < 0 else ''}{units:,}.{f'{rest:06d}'[:digits]}"
-
-
-def _say(pdf: FPDF, size: float, colour: tuple[int, int, int], *, bold: bool = False) -> None:
-    family = _FAMILY if _FAMILY.lower() in pdf.fonts else "Helvetica"
-    pdf.set_font(family, "B" if bold else "", size)
-    pdf.set_text_color(*colour)
-
-
-def _text(pdf: FPDF, text: str) -> str:
-    if _FAMILY.lower() in pdf.fonts:
-        return text
-    return text.replace("–", "-").replace("—", "-").encode("latin-1", "replace").decode("latin-1")
-
-
-def _fitted(pdf: FPDF, text: str, width: float) -> str:
-    """The text, cut with an ellipsis where it does not fit."""
-    text = _text(pdf, text)
-    if pdf.get_string_width(text) <= width - 2:
-        return text
-    while text and pdf.get_string_width(text + "...") > width - 2:
-        text = text[:-1]
-    return text + "..."

@@ -72,7 +72,9 @@ class Invoices:
         with self._store.writing() as unit:
             billed = unit.billed(write.tenant_id, asked.advertiser_id, currency)
             if billed is None:
-                raise NotFound(f"there is no advertiser {asked.advertiser_id[:40]!r}")
+                raise NotFound(
+                    f"the tenant has no advertiser {asked.advertiser_id[:40]!r}: operators give another tenant_id"
+                )
             if (before := _before(unit, write, digest)) is not None:
                 return before
             lines = unit.unbilled(billed.number, currency, month)
@@ -173,7 +175,7 @@ class Invoices:
             raise InvalidInput(errors)
         with self._store.reading() as unit:
             if advertiser_id and unit.billed(tenant_id, advertiser_id, self._currency) is None:
-                raise NotFound(f"there is no advertiser {advertiser_id[:40]!r}")
+                raise NotFound(f"the tenant has no advertiser {advertiser_id[:40]!r}: operators give another tenant_id")
             return asked.cut(lambda after, limit: unit.invoices(tenant_id, advertiser_id, after, limit))
 
 

@@ -93,6 +93,8 @@ class _Asking:
         return deal >= 0 and bool(self._terms.deal_guaranteed[deal])
 
     def _floor(self, row: int) -> float:
+        if (own := int(self._bids.own_floor_micros[row])) >= 0:
+            return float(own)
         deal = self._deal(row)
         if deal >= 0:
             return float(self._terms.deal_floor_micros[deal])
@@ -109,6 +111,8 @@ class _Asking:
         rate, chance = float(self._bids.rate[row]), float(self._bids.click_probability[row])
         if self._bids.pricing[row] == PricingModel.CPM:
             return rate
+        if self._bids.pricing[row] == PricingModel.VCPM:
+            return rate * float(self._bids.viewable[row])
         return (
             1000.0 * rate * (chance if self._bids.pricing[row] == PricingModel.CPC else chance * self._conversion_rate)
         )

@@ -68,7 +68,7 @@ class Notices:
         InvalidInput when a kind or an order id cannot be taken. BackendUnavailable when the log cannot be written or
         synced, or the ledger does not answer when it is needed: say it again later, it is billed once in any case.
         """
-        _check(notices)
+        check(notices)
         if not notices:
             return []
         outcome: asyncio.Future[list[NoticeOutcome]] = asyncio.get_running_loop().create_future()
@@ -153,7 +153,8 @@ class Notices:
             del self._invalid[next(iter(self._invalid))]
 
 
-def _check(notices: Sequence[Notice]) -> None:
+def check(notices: Sequence[Notice]) -> None:
+    """InvalidInput when a kind or an order id cannot be taken, or there are too many."""
     errors = []
     for at, notice in enumerate(notices):
         if notice.kind not in SAYABLE:

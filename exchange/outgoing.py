@@ -20,6 +20,8 @@ from streams.schemas import NoticesTaken, decode
 from streams.topics import AUCTIONS, NOTICES
 
 _RECORDS_PER_STEP = 256
+# So many records are read again after a restart at the most, where nobody is to be told of any.
+_READ_AND_NOT_STORED = 4096
 
 
 class OutgoingKind(IntEnum):
@@ -114,6 +116,10 @@ class OutgoingProjector:
         self._log = log
         self._store = store
         self._one_at_a_time = threading.Lock()
+        # By topic: how far the store knows it to be read, and how far this process has read it. Where nobody is to be
+        # told of anything the store hears of it now and then, as reading again costs less than a write to disk.
+        self._stored: dict[str, int] = {}
+        self._read: dict[str, int] = {}
 
     def read_upto(self, topic: str) -> int:
         """The offset from which on nothing is enqueued yet."""
@@ -129,11 +135,11 @@ class OutgoingProjector:
         return read
 
     def _step(self, topic: str, now_ms: int) -> int:
-        offset = self._store.read_upto(topic)
+        if topic not in self._read:
+            self._read[topic] = self._stored[topic] = self._store.read_upto(topic)
+        offset = self._read[topic]
         if offset >= self._log.end(topic):
             return 0
-        # Nobody is told of what the death of the machine could still take out of the log.
-        self._log.sync()
         records = self._log.read(topic, offset, _RECORDS_PER_STEP)
         if not records:
             return 0
@@ -145,7 +151,17 @@ class OutgoingProjector:
                 event = decode(topic, record)
                 if isinstance(event, NoticesTaken):
                     entries += _of_notices(event, record.offset)
-        return len(records) if self._store.enqueue(topic, entries, offset, records[-1].offset + 1, now_ms) else 0
+        upto = records[-1].offset + 1
+        if entries or upto - self._stored[topic] >= _READ_AND_NOT_STORED:
+            # Nobody is told of what the death of the machine could still take out of the log.
+            self._log.sync()
+            if not self._store.enqueue(topic, entries, self._stored[topic], upto, now_ms):
+                # Another process has read on: look again from where it is.
+                del self._read[topic]
+                return 0
+            self._stored[topic] = upto
+        self._read[topic] = upto
+        return len(records)
 
 
 def _of_auctions(payload: bytes, offset: int) -> list[Outgoing]:

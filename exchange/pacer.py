@@ -72,7 +72,7 @@ class Pacer:
         self._rows = np.zeros(0, np.int64)
         self._committed = np.zeros(0, np.int64)
         self._stepped_ns = clock.monotonic_ns()
-        self._unit_sequence = -1
+        self._units_of = (-1, 0)
         self._unit = np.zeros(0, np.int64)
         self._spend_unknown = 0
         self._history: PacingHistory | None = None
@@ -178,7 +178,7 @@ class Pacer:
         self._ceiling, self._met, self._passed = (
             np.concatenate([array, np.zeros(more, np.int64)]) for array in (self._ceiling, self._met, self._passed)
         )
-        self._unit_sequence = -1
+        self._units_of = (-1, 0)
 
     def _learn_units(self) -> None:
         """What one impression of an account may cost: the dearest of its standing bids."""
@@ -186,10 +186,11 @@ class Pacer:
         if snapshot is None:
             self._unit = np.ones(len(self._threshold), np.int64)
             return
-        if snapshot.sequence == self._unit_sequence:
+        held = (snapshot.sequence, len(snapshot.items))
+        if held == self._units_of:
             return
         book = snapshot.book
         unit = np.ones(len(self._threshold), np.int64)
         for rows in (book.item_account, book.item_campaign_account):
             np.maximum.at(unit, rows[book.ad_item], book.ad_cost)
-        self._unit, self._unit_sequence = unit, snapshot.sequence
+        self._unit, self._units_of = unit, held

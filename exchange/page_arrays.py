@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -57,7 +59,7 @@ def page_arrays(
     terms, traits = words.terms, words.traits
     countries, devices, languages = terms["country"], terms["device"], terms["language"]
     categories, keywords = terms["category"], terms["keyword"]
-    segments, seen_products = terms["segment"], terms["seen_product"]
+    segments, seen_products, near_products = terms["segment"], terms["seen_product"], terms["near_product"]
 
     term: list[int] = []
     weight: list[float] = []
@@ -119,6 +121,12 @@ def page_arrays(
             if row is not None:
                 affinity_product.append(row)
                 affinity_weight.append(affinity)
+        if near_products:
+            for product, like in visitor.near.items():
+                number = near_products.get(product)
+                if number is not None:
+                    term.append(number)
+                    weight.append(like)
         affinity_start.append(len(affinity_product))
         term_start.append(len(term))
         seen_number += visitor.seen_line_items
@@ -187,16 +195,26 @@ def page_arrays(
         block_start=np.array(block_start, np.int32),
         block=np.array(block, np.int32),
         private=np.array(private, np.uint8),
-        deal_start=np.array(deal_start, np.int32),
-        deal_term=np.array([deal.term for deal in deals], np.int32),
-        deal_row=np.array([deal.row for deal in deals], np.int32),
-        deal_floor=np.array([deal.floor_micros for deal in deals], np.int64),
-        deal_guaranteed=np.array([deal.guaranteed for deal in deals], np.uint8),
-        deal_needs=np.array([deal.needs for deal in deals], np.uint8),
-        deal_trait_start=np.cumsum([0, *(len(deal.traits) for deal in deals)], dtype=np.int32),
-        deal_trait=np.array([trait for deal in deals for trait in deal.traits], np.int32),
         same_as_before=np.array(same, np.uint8),
+        deal_start=np.array(deal_start, np.int32),
+        **(_deal_columns(deals) if deals else _NO_DEALS),
     )
+
+
+def _deal_columns(deals: Sequence[DealAsks]) -> dict[str, Any]:
+    return {
+        "deal_term": np.array([deal.term for deal in deals], np.int32),
+        "deal_row": np.array([deal.row for deal in deals], np.int32),
+        "deal_floor": np.array([deal.floor_micros for deal in deals], np.int64),
+        "deal_guaranteed": np.array([deal.guaranteed for deal in deals], np.uint8),
+        "deal_needs": np.array([deal.needs for deal in deals], np.uint8),
+        "deal_trait_start": np.array([0, *accumulate(len(deal.traits) for deal in deals)], np.int32),
+        "deal_trait": np.array([trait for deal in deals for trait in deal.traits], np.int32),
+    }
+
+
+# Nobody writes into the arrays of a batch.
+_NO_DEALS: Final = _deal_columns(())
 
 
 def _read(snapshot: Snapshot, placement: Placement) -> PlacementAsks:

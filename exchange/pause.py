@@ -18,10 +18,10 @@ from common.ids import text_of
 from exchange.answer import Answer, PlacementAnswer
 from exchange.campaign_text import check_key, checked_text
 from exchange.campaigns import Write
-from exchange.inventory import CONVERSION_PRIOR
 from exchange.record import seller_names
 from exchange.refusals import Refusal
 from exchange.request import PageView
+from exchange.static_worth import CONVERSION_PRIOR
 from streams.auction_block import AuctionColumns
 
 

@@ -23,6 +23,7 @@ _LISTING = (int(Format.PRODUCT_LISTING), 0, 0)
 _NATIVE = (int(Format.NATIVE), 0, 0)
 _KINDS = ("title", "img", "video", "data")
 _DEAL_RULES = (0, int(PriceRule.FIRST_PRICE), int(PriceRule.SECOND_PRICE), int(PriceRule.AGREED_PRICE))
+_SLOTS_IN_POD = (-1, 0, 1, 2)
 _MIME = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
 
 Errors = list[FieldError]
@@ -158,7 +159,7 @@ def _video(terms: pb.VideoTerms, at: str, errors: Errors) -> VideoTerms:
     if len(terms.pod_id) > ID_LIMIT:
         too_long(errors, f"{at}.pod_id", terms.pod_id, ID_LIMIT)
     _check_most(errors, f"{at}.pod_ads", terms.pod_ads, 32)
-    if terms.slot_in_pod not in (-1, 0, 1, 2):
+    if terms.slot_in_pod not in _SLOTS_IN_POD:
         remedy = "give 1 (first), -1 (last), 2 (either) or 0 (any)"
         errors.append(FieldError(f"{at}.slot_in_pod", str(terms.slot_in_pod), remedy))
     least_cpm = terms.least_cpm_per_second_micros
@@ -177,6 +178,25 @@ def _video(terms: pb.VideoTerms, at: str, errors: Errors) -> VideoTerms:
         pod_ads=terms.pod_ads,
         slot_in_pod=terms.slot_in_pod,
         least_cpm_per_second_micros=least_cpm,
+        pod_sequence=terms.pod_sequence,
+    )
+
+
+def video_message(terms: VideoTerms) -> pb.VideoTerms:
+    """Terms for videos as their message; what it may not hold, as OpenRTB allows it, is left out or cut."""
+    return pb.VideoTerms(
+        mimes=[mime for mime in terms.mimes if _MIME.fullmatch(mime)][:32],
+        least_duration_s=min(terms.least_duration_s, DURATION_LIMIT_S),
+        most_duration_s=min(terms.most_duration_s, DURATION_LIMIT_S),
+        required_durations_s=terms.required_durations_s[:32],
+        protocols=[number for number in terms.protocols if number >= 0][:32],
+        skippable=None if terms.skippable < 0 else bool(terms.skippable),
+        pod_id=terms.pod_id,
+        pod_duration_s=min(terms.pod_duration_s, DURATION_LIMIT_S),
+        pod_ads=min(terms.pod_ads, 32),
+        slot_in_pod=terms.slot_in_pod if terms.slot_in_pod in _SLOTS_IN_POD else 0,
+        least_cpm_per_second_micros=terms.least_cpm_per_second_micros,
+        pod_sequence=terms.pod_sequence,
     )
 
 

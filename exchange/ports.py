@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from exchange.answer import KeptAnswer
+    from exchange.asked import Asked
+    from exchange.wanted import Wanted
 
 
 class LineItemRecord(msgspec.Struct, frozen=True):
@@ -16,11 +21,11 @@ class LineItemRecord(msgspec.Struct, frozen=True):
 
     Numbers are dense positive integers that never change and are never reused; budgets are not here but in
     `BudgetLedger`. `starts_at_ms`/`ends_at_ms` are UTC (0: without end); `hours_of_week` counts from Monday 00:00 in
-    `time_zone`. `targeting` maps a dimension (`country device category keyword segment seen_product placement
-    language`) to the values of which one must match. `caps` are `(scope, impressions, window_s)` with scope 1 line
-    item, 2 campaign, 3 advertiser, 4 creative, each by visitor, or by session where `scope` is negative. `deal_ids`
-    are deals under which it may bid; with `deals_only` it bids under no other terms. `seat` is the buyer's seat that
-    publishers allow or block, the advertiser's id where empty.
+    `time_zone`. `targeting` maps a dimension (`country device category keyword segment seen_product near_product
+    placement language`) to the values of which one must match. `caps` are `(scope, impressions, window_s)` with scope 1
+    line item, 2 campaign, 3 advertiser, 4 creative, each by visitor, or by session where `scope` is negative.
+    `deal_ids` are deals under which it may bid; with `deals_only` it bids under no other terms. `seat` is the buyer's
+    seat that publishers allow or block, the advertiser's id where empty.
     """
 
     line_item_id: str
@@ -104,6 +109,31 @@ class LineItemSource(Protocol):
 
     def changed_since(self, sequence: int) -> tuple[int, list[LineItemRecord], list[str]]:
         """(newest sequence, line items that changed and are active, ids of line items that are active no more)."""
+
+
+class LineItemFinder(Protocol):
+    """Finds line items by what page views want, where there are more than one process can hold."""
+
+    async def find(self, wanted: Sequence[Wanted]) -> list[tuple[str, ...]]:
+        """For each question the ids of line items that could run there, the dearest standing bids first, at most as
+        many as the backend was told to find. All that a question rules out is left out; what only the moment decides
+        (money, caps, stock, pace) is not looked at. BackendUnavailable.
+        """
+
+    async def numbered(self, numbers: Sequence[int]) -> tuple[str, ...]:
+        """Ids of the line items with these numbers, as far as they could run. BackendUnavailable."""
+
+    async def records(self, line_item_ids: Sequence[str]) -> list[LineItemRecord]:
+        """These line items, as far as they could run. BackendUnavailable."""
+
+
+class ProductNeighbours(Protocol):
+    """Products by their vectors (streams.product_vectors), of the whole catalogue."""
+
+    async def nearest(self, vectors: NDArray[np.float32], limit: int) -> list[list[tuple[str, int]]]:
+        """For each of `vectors` [n, WIDTH] at most `limit` products with the largest inner product, and that product,
+        which is exact. Its docstring says whether a backend may miss some. BackendUnavailable.
+        """
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -224,3 +254,23 @@ class Ranker(Protocol):
 
         `product_rows` index what `compile_products` was given, `page_rows` index `pages`.
         """
+
+
+class AnswerCache(Protocol):
+    """What sessions were answered, by what they asked. It may forget at will, and never makes anybody wait.
+
+    Promises: an answer is given back whole, to exactly the question it was kept by, and not after its time; the newest
+    one of a question counts. Whether it still holds is not looked at here.
+    """
+
+    def recall(self, questions: Sequence[Asked], now_ms: int) -> list[KeptAnswer | None]:
+        """What is kept of each question, in their order; None for what is unknown, forgotten or too old."""
+
+    def keep(self, entries: Sequence[tuple[Asked, KeptAnswer]], now_ms: int) -> None:
+        """Remember answers; whoever shares them may know them a moment later."""
+
+    def flush(self) -> None:
+        """Return when everything kept so far can be recalled by whoever shares it, or is forgotten."""
+
+    def close(self) -> None:
+        """Let go of it."""

@@ -201,8 +201,10 @@ def columns_of(
         engagement_value_micros=engagement_value_micros,
         squashing=squashing,
         conversion_rate=conversion_rate,
-        **replay_inputs(held),
-        **recorded_terms(held, total, found.refused_ad[np.arange(REFUSED_RECORDED) < found.refused_count[:, None]]),
+        **replay_inputs(held, line_item, creative),
+        **recorded_terms(
+            held, total, lambda: found.refused_ad[np.arange(REFUSED_RECORDED) < found.refused_count[:, None]]
+        ),
         outside_bids=[_outside(row, held) for row in np.nonzero(rows.ad < 0)[0].tolist()] if rows.outside else [],
         test_page_view=np.array([page for page, view in enumerate(views) if view.test], u32),
         publisher_name=publisher_name,

@@ -283,6 +283,7 @@ def _with(hold: Hold, ad: _Ad) -> Hold:
         PricingModel.CPM: bool(ad.seen_at_ms),
         PricingModel.CPC: bool(ad.clicked_at_ms),
         PricingModel.CPA: bool(ad.order_ids),
+        PricingModel.VCPM: bool(ad.said >> Kind.VIEWABLE & 1),
     }[PricingModel(hold.pricing_model)]
     return replace(
         hold,

@@ -55,6 +55,7 @@ class Refusal(IntEnum):
     SPEND_UNKNOWN = 1013
     PRIVATE_AUCTION = 1014
     EXCHANGE_PAUSED = 1015
+    GROUP_NOT_WON = 1016
 
 
 # Why a placement stayed empty when not a single bid came in for it; no bid can have this outcome.
@@ -104,4 +105,5 @@ MEANINGS: dict[Refusal, str] = {
     Refusal.SPEND_UNKNOWN: "the figures of what was spent are too old to go on spending",
     Refusal.PRIVATE_AUCTION: "the placement is sold under deals alone",
     Refusal.EXCHANGE_PAUSED: "the operator or the advertiser has paused all of its ads",
+    Refusal.GROUP_NOT_WON: "its buyer wants several placements together or none, and could not have all of them",
 }

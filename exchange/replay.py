@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from exchange.clearing import PENDING, Bids, clear
 from exchange.clearing_terms import ClearingTerms
 from exchange.eligibility import CODE_INDEX, CODES
+from exchange.packed_bids import NONE, cleared_bids, signed, trouble, unpacked
 from exchange.page_rules import USUAL
 from exchange.refusals import Refusal
-from exchange.replay_inputs import NONE
 from streams.auction_block import AuctionColumns
 
 SAME: Final = "the same, byte for byte"
@@ -55,7 +55,9 @@ def why_not(columns: AuctionColumns) -> str:
     """
     if columns.conversion_rate == 0.0:
         return BEFORE_REPLAYS
-    cleared, places, pages = len(columns.bid_chance), len(columns.no_ad_reason), len(columns.price_rule)
+    cleared, places, pages = cleared_bids(columns), len(columns.no_ad_reason), len(columns.price_rule)
+    if found := trouble(columns):
+        return f"the record is damaged: {found}"
     place = columns.bid_placement[:cleared].astype(np.int64)
     if (cleared and len(columns.floor_micros) != places) or len(columns.bid_placement) < cleared:
         return "the record is not complete: floors or bids are missing"
@@ -89,7 +91,7 @@ def replayed(columns: AuctionColumns) -> Outcomes:
     What was refused before clearing is taken as recorded, and so is what its budget could not pay; all else, who won,
     who lost for which reason, what each bid is worth, prices and reservations, is worked out anew.
     """
-    cleared, total = len(columns.bid_chance), len(columns.bid_placement)
+    cleared, total = cleared_bids(columns), len(columns.bid_placement)
     terms = _terms(columns)
     bids, available = _bids(columns, terms)
     page_of_placement = np.repeat(np.arange(len(columns.price_rule)), columns.placement_count)
@@ -158,7 +160,8 @@ def _or_usual(column: NDArray[np.uint32], size: int, usual: int) -> NDArray[np.u
 
 def _bids(columns: AuctionColumns, terms: ClearingTerms) -> tuple[Bids, NDArray[np.int64]]:
     """(the bids as clearing met them, what their accounts have)."""
-    count = len(columns.bid_chance)
+    told = unpacked(columns)
+    count = len(told.chance)
     recorded = columns.bid_outcome[:count]
     outcome = np.full(count, PENDING, np.int32)
     for row in columns.refused_before.tolist():
@@ -168,18 +171,23 @@ def _bids(columns: AuctionColumns, terms: ClearingTerms) -> tuple[Bids, NDArray[
     if columns.bid_currency.size:
         rate = columns.currency_rates[columns.bid_currency[:count]]
     deal = columns.bid_deal_plus_one[:count] if columns.bid_deal_plus_one.size else np.zeros(count, np.uint32)
+    viewable = np.ones(count, np.float64)
+    if columns.placement_viewable.size:
+        viewable = columns.placement_viewable[columns.bid_placement[:count]]
     bids = Bids(
         placement=columns.bid_placement[:count].astype(np.int32),
-        pricing=columns.bid_pricing.astype(np.uint8),
+        pricing=told.pricing,
         bid_micros=columns.bid_micros[:count],
-        click_probability=columns.bid_chance,
-        advertiser=_numbers(columns.bid_advertiser),
-        product=_numbers(columns.bid_product),
-        category=_numbers(columns.bid_category),
+        click_probability=told.chance,
+        viewable=viewable,
+        advertiser=told.advertiser,
+        product=told.product,
+        category=told.category,
         deal=deal.astype(np.int32) - np.int32(1),
         rate=rate,
         account=account,
         campaign_account=campaign,
+        own_floor_micros=_own_floors(columns, count),
         outcome=outcome,
         ecpm_micros=np.zeros(count, np.int64),
         price_micros=np.zeros(count, np.int64),
@@ -188,11 +196,17 @@ def _bids(columns: AuctionColumns, terms: ClearingTerms) -> tuple[Bids, NDArray[
     return bids, available
 
 
+def _own_floors(columns: AuctionColumns, count: int) -> NDArray[np.int64]:
+    if not columns.bid_own_floor_plus_one.size:
+        return np.full(count, -1, np.int64)
+    return columns.bid_own_floor_plus_one[:count] - 1
+
+
 def _money(
     columns: AuctionColumns, recorded: NDArray[np.uint32]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
     if columns.bid_account.size:
-        account, campaign = _numbers(columns.bid_account), _numbers(columns.bid_campaign_account)
+        account, campaign = signed(columns.bid_account), signed(columns.bid_campaign_account)
         return account.astype(np.int32), campaign.astype(np.int32), columns.available_micros.copy()
     count = len(recorded)
     row = np.arange(count, dtype=np.int32)
@@ -202,9 +216,3 @@ def _money(
     available = np.full(2 * count, _PLENTY, np.int64)
     available[:count][recorded == int(Refusal.BUDGET_EXHAUSTED)] = 0
     return account.astype(np.int32), campaign.astype(np.int32), available
-
-
-def _numbers(column: NDArray[np.uint32]) -> NDArray[np.int64]:
-    numbers = column.astype(np.int64)
-    numbers[column == NONE] = -1
-    return numbers

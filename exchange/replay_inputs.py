@@ -8,35 +8,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exchange.eligibility import CODE_INDEX
+from exchange.packed_bids import NONE, ClearedBids, packed
 from exchange.refusals import Refusal
-from exchange.request import PriceRule
+from exchange.request import PriceRule, PricingModel
 
 if TYPE_CHECKING:
     from exchange.record import Held
 
 _BUDGET = CODE_INDEX[Refusal.BUDGET_EXHAUSTED]
-# How the record writes an account, an advertiser, a product or a category that is none.
-NONE = 0xFFFFFFFF
+# Plain integers: an array compares with an enum's member in twice the time.
+_VCPM = int(PricingModel.VCPM)
+_VCG = int(PriceRule.VCG)
 
 
-def replay_inputs(held: Held) -> dict[str, Any]:
-    """Columns of AuctionColumns by cleared bid; each a copy of an array of clearing, cut to 32 bits where it is a
-    number of something.
-    """
+def replay_inputs(held: Held, line_item: NDArray[np.uint32], creative: NDArray[np.uint32]) -> dict[str, Any]:
+    """Columns of AuctionColumns; `line_item` and `creative` by recorded bid, the cleared ones first."""
     bids = held.rows.bids
-    u32 = np.uint32
-    columns: dict[str, Any] = {
-        "bid_chance": bids.click_probability,
-        "bid_pricing": bids.pricing.astype(u32),
-        "bid_advertiser": bids.advertiser.astype(u32),
-        "bid_product": bids.product.astype(u32),
-        "bid_category": bids.category.astype(u32),
-    }
+    cleared = len(bids.placement)
+    told = ClearedBids(bids.click_probability, bids.pricing, bids.advertiser, bids.product, bids.category)
+    columns = packed(line_item[:cleared], creative[:cleared], told)
+    by_view = np.flatnonzero(bids.pricing == _VCPM)
+    if len(by_view):
+        viewable = np.ones(len(held.winners), np.float64)
+        viewable[bids.placement[by_view]] = bids.viewable[by_view]
+        columns["placement_viewable"] = viewable
     if len(held.refused_before):
-        columns["refused_before"] = held.refused_before.astype(u32)
-    if held.available_micros is not None and (held.terms.price_rule == PriceRule.VCG).any():
+        columns["refused_before"] = held.refused_before.astype(np.uint32)
+    if held.available_micros is not None and (held.terms.price_rule == _VCG).any():
         short = bids.placement[bids.outcome == _BUDGET]
-        if (held.terms.price_rule[held.page_of_placement[short]] == PriceRule.VCG).any():
+        if (held.terms.price_rule[held.page_of_placement[short]] == _VCG).any():
             columns |= _money(held, held.available_micros)
     return columns
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,14 @@ class Place(NamedTuple):
     advertiser_domain: str = ""
 
 
+# Hour, publisher, placement, bidder and advertiser's domain: what bids are counted under, without their numbers.
+Word = tuple[int, str, str, str, str]
+
+# Word's number, line item, creative, outcome, how many; each of shape (n,). A word stands for what is text and for the
+# hour.
+_Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+
+
 class Counts:
     """Sums by place: METRICS in their order, and how often each reason was met."""
 
@@ -86,74 +94,112 @@ class Counts:
             elif notice.verdict in _COUNTED and notice.kind in _METRIC_OF:
                 sums[_METRIC_OF[Kind(notice.kind)]] += 1
 
-    def add_auctions(self, payloads: Iterable[bytes], placements_of: Callable[[bytes], Sequence[str]]) -> None:
-        """Count records of topic `auctions`, which are read together so that equal bids are added up at once."""
-        words: dict[tuple[object, ...], int] = {}
-        codes: list[NDArray[np.int64]] = []
+    def add_auctions(self, payloads: Iterable[bytes], placements_of: Callable[[bytes], Sequence[str]]) -> int:
+        """Count records of topic `auctions`, which are read together so that equal bids are added up at once; how many
+        could not be read, of which nothing is counted.
+        """
+        words: dict[Word, int] = {}
+        parts: list[_Columns] = []
+        unreadable = 0
         for payload in payloads:
-            codes.append(self._bids_of(AuctionReader(payload), placements_of, words))
-        table = np.concatenate(codes) if codes else np.zeros((0, 4), np.int64)
-        if not len(table):
-            return
-        spoken = list(words)
-        # Four columns of small numbers become one, which sorts a hundred times as fast as rows do.
-        columns, inverse = zip(*(np.unique(table[:, at], return_inverse=True) for at in range(4)), strict=True)
-        packed = np.zeros(len(table), np.int64)
-        for values, rows in zip(columns, inverse, strict=True):
-            packed = packed * len(values) + rows
-        for code, count in zip(*(a.tolist() for a in np.unique(packed, return_counts=True)), strict=True):
-            at = []
-            for values in reversed(columns):
-                code, row = divmod(code, len(values))
-                at.append(int(values[row]))
-            outcome, creative, item, word = at
-            hour, publisher, placement, bidder, domain = spoken[word]
-            place = Place(hour, publisher, placement, item, creative, bidder, domain)  # type: ignore[arg-type]
-            self.metrics[place][_AT["bids"]] += count
-            if outcome:
-                self.reasons[place, outcome] += count
+            try:
+                parts += self._bids_of(AuctionReader(payload), placements_of, words)
+            except (ValueError, IndexError):
+                unreadable += 1
+        if parts:
+            self._add_up(parts, list(words))
+        return unreadable
+
+    def _add_up(self, parts: Sequence[_Columns], spoken: Sequence[Word]) -> None:
+        # Here and not above: who asks for a report compiles nothing.
+        from exchange.packed_bids import dense
+
+        columns = [np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True)]
+        counted = columns[0] >= 0
+        word, item, creative, outcome, count = (column[counted] for column in columns)
+        # Each number has 32 bits, so two are one key, and so are the numbers of two keys.
+        ad, _ = dense(item << 32 | creative)
+        end, _ = dense(word << 32 | outcome)
+        row_of, first = dense(end.astype(np.int64) << 32 | ad)
+        counts = np.zeros(len(first), np.int64)
+        np.add.at(counts, row_of, count)
+        distinct = (column[first].tolist() for column in (word, item, creative, outcome))
+        for said, line_item, shown, reason, times in zip(*distinct, counts.tolist(), strict=True):
+            hour, publisher, placement, bidder, domain = spoken[said]
+            place = Place(hour, publisher, placement, line_item, shown, bidder, domain)
+            self.metrics[place][_AT["bids"]] += times
+            if reason:
+                self.reasons[place, reason] += times
             else:
-                self.metrics[place][_AT["wins"]] += count
+                self.metrics[place][_AT["wins"]] += times
 
     def _bids_of(
-        self,
-        reader: AuctionReader,
-        placements_of: Callable[[bytes], Sequence[str]],
-        words: dict[tuple[object, ...], int],
-    ) -> NDArray[np.int64]:
-        """Rows of (word, line item, creative, outcome): a word stands for what is text and for the hour."""
+        self, reader: AuctionReader, placements_of: Callable[[bytes], Sequence[str]], words: dict[Word, int]
+    ) -> tuple[_Columns, _Columns]:
+        """Columns of what is named and of what is counted by reason alone; a test's word is negative."""
         hour = reader.held_at_ms // HOUR_MS
         self.as_of_ms = max(self.as_of_ms, reader.held_at_ms)
-        views, publishers = reader.page_views(), reader.names()
-        publisher_rows = reader.column("publisher_name").tolist()
-        publisher_of = [publishers[row] for row in publisher_rows] if publisher_rows else [""] * len(views)
-        tests = set(reader.column("test_page_view").tolist())
-        counts = reader.column("placement_count").tolist()
-        where: list[tuple[object, ...] | None] = []
-        for page, (view, count) in enumerate(zip(views, counts, strict=True)):
-            if page in tests:
-                where += [None] * count
-                continue
-            names = placements_of(view)
-            where += [
-                (hour, publisher_of[page], names[index] if index < len(names) else "", "", "") for index in range(count)
-            ]
-        for page, code, count in zip(
-            *(reader.column(name).tolist() for name in ("more_page_view", "more_outcome", "more_count")), strict=True
-        ):
-            if page not in tests:
-                place = Place(hour, publisher_of[page])
-                self.metrics[place][_AT["bids"]] += count
-                self.reasons[place, code] += count
-        known = [words.setdefault(word, len(words)) if word else -1 for word in where]
-        bid_place = reader.column("bid_placement")
-        word = np.array(known, np.int64)[bid_place] if known else np.zeros(0, np.int64)
-        item = reader.column("bid_line_item").astype(np.int64)
-        bidder_rows, bidders = reader.column("bid_bidder"), reader.bidders()
+        counts = reader.column("placement_count").astype(np.int64)
+        tested = np.zeros(len(counts), np.bool_)
+        tested[reader.column("test_page_view").astype(np.int64)] = True
+        names, publishers, placements = _where(reader, counts, placements_of)
+        width = max(len(names), 1)
+
+        def words_of(keys: NDArray[np.int64], tested: NDArray[np.bool_]) -> NDArray[np.int64]:
+            """A word for each key of a publisher's and a placement's name; -1 for what is a test."""
+            # A record has few of them, for which sorting by numpy takes three times as long.
+            rows = keys.tolist()
+            numbers = {
+                key: words.setdefault((hour, names[key // width], names[key % width], "", ""), len(words))
+                for key in dict.fromkeys(rows)
+            }
+            found = np.array([numbers[key] for key in rows], np.int64)
+            found[tested] = -1
+            return found
+
+        place_word = words_of(np.repeat(publishers, counts) * width + placements, np.repeat(tested, counts))
+        bid_place = reader.column("bid_placement").astype(np.int64)
+        word = place_word[bid_place]
+        bidder_of, bidders = reader.column("bid_bidder"), reader.bidders()
         for bid in reader.outside_bids():
-            base = where[int(bid_place[bid.row])]
-            if base is not None:
-                said = (*base[:3], bidders[int(bidder_rows[bid.row])], bid.advertiser_domain)
+            if word[bid.row] >= 0:
+                place = int(bid_place[bid.row])
+                page = int(np.searchsorted(np.cumsum(counts), place, side="right"))
+                said = (
+                    *(hour, names[int(publishers[page])], names[int(placements[place])]),
+                    *(bidders[int(bidder_of[bid.row])], bid.advertiser_domain),
+                )
                 word[bid.row] = words.setdefault(said, len(words))
-        table = np.stack([word, item, reader.column("bid_creative"), reader.column("bid_outcome")], axis=1)
-        return table[word >= 0].astype(np.int64)
+        item, creative, outcome = (reader.column(name) for name in ("bid_line_item", "bid_creative", "bid_outcome"))
+        # What the record counts by reason alone stands at its publisher, with no line item and no placement.
+        pages = reader.column("more_page_view").astype(np.int64)
+        apart = words_of(publishers[pages] * width + names.index(""), tested[pages])
+        none = np.zeros(len(pages), np.int64)
+        return (
+            (word, item, creative, outcome, np.ones(len(word), np.int64)),
+            (apart, none, none, reader.column("more_outcome"), reader.column("more_count")),
+        )
+
+
+def _where(
+    reader: AuctionReader, counts: NDArray[np.int64], placements_of: Callable[[bytes], Sequence[str]]
+) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+    """(names, by page view its publisher's name, by placement its own); "" is always one of the names."""
+    names = [*reader.names(), ""]
+    nothing = len(names) - 1
+    publishers = reader.column("publisher_name").astype(np.int64)
+    if not len(publishers):
+        publishers = np.full(len(counts), nothing, np.int64)
+    placements = reader.column("placement_name").astype(np.int64)
+    if not len(placements) and counts.sum():
+        # Records of before do not name their placements, so their page views are read.
+        found = [
+            ids[index] if index < len(ids) else ""
+            for ids, count in zip(map(placements_of, reader.page_views()), counts.tolist(), strict=True)
+            for index in range(count)
+        ]
+        spelled = {name: at for at, name in enumerate(dict.fromkeys((*names, *found)))}
+        placements = np.array([spelled[name] for name in found], np.int64)
+        publishers = np.array([spelled[names[row]] for row in publishers.tolist()], np.int64)
+        names = list(spelled)
+    return names, publishers, placements

@@ -15,6 +15,7 @@ from exchange.invalid_traffic import MEANINGS as INVALID_MEANINGS
 from exchange.invalid_traffic import Validity
 from exchange.refusals import MEANINGS, Refusal
 from exchange.report_counts import HOUR_MS, INVALID_FROM, METRICS, Counts
+from exchange.report_rates import RATES, rates_of
 from streams.ports import EventLog
 from streams.schemas import NoticesTaken, decode
 from streams.topics import AUCTIONS, NOTICES
@@ -27,7 +28,7 @@ REASON: Final = "reason"
 MOST_ROWS: Final = 10_000
 _DEFAULT_ROWS: Final = 1_000
 _LONGEST_MS: Final = 800 * 24 * HOUR_MS
-_RECORDS_PER_STEP: Final = 64
+_RECORDS_PER_STEP: Final = 1024
 
 
 class ReportAsk(msgspec.Struct, frozen=True):
@@ -67,6 +68,15 @@ class Report(msgspec.Struct, frozen=True):
     next_page_token: str
     as_of_ms: int
     counted_apart: int
+
+    @property
+    def rates(self) -> tuple[str, ...]:
+        """What `rates_of` a row are called; none by reason."""
+        return RATES if self.metrics == METRICS else ()
+
+    def rates_of(self, row: ReportRow) -> tuple[float | None, ...]:
+        """One for each of `rates`."""
+        return rates_of(row.values) if self.rates else ()
 
 
 class ReportStore(Protocol):
@@ -113,11 +123,7 @@ class Reports:
             return 0
         counts = Counts()
         if topic == AUCTIONS.name:
-            for record in records:
-                try:
-                    counts.add_auctions([record.payload], self._placements_of)
-                except (ValueError, IndexError):
-                    self.unreadable += 1
+            self.unreadable += counts.add_auctions((record.payload for record in records), self._placements_of)
         else:
             for record in records:
                 event = decode(topic, record)
@@ -187,10 +193,11 @@ def csv_of(report: Report) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     heads = [head for name in report.dimensions for head in (name, f"{name}_name")]
-    writer.writerow([*heads, *report.metrics])
+    writer.writerow([*heads, *report.metrics, *report.rates])
     for row in report.rows:
         keys = [_harmless(cell) for pair in zip(row.keys, row.names, strict=True) for cell in pair]
-        writer.writerow([*keys, *row.values])
+        rates = ["" if rate is None else f"{rate:.6f}" for rate in report.rates_of(row)]
+        writer.writerow([*keys, *row.values, *rates])
     return text.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import grpc
 
@@ -10,7 +11,7 @@ from accounts.grpc_edge import Context, Method, handlers_for
 from accounts.ports import ApiKeys, Caller
 from common.clock import Clock
 from common.errors import FieldError, InvalidInput, PermissionDenied
-from exchange.corrections import Corrections
+from exchange.corrections import TakesBack
 from exchange.reports import ReportAsk, Reports, csv_of
 from protos import reports_pb2 as pb
 
@@ -21,9 +22,7 @@ ROLES = ("advertiser", "storefront", "operator")
 class ReportServer:
     """ReportService."""
 
-    def __init__(
-        self, *, reports: Reports, corrections: Corrections, keys: ApiKeys, clock: Clock, currency: str
-    ) -> None:
+    def __init__(self, *, reports: Reports, corrections: TakesBack, keys: ApiKeys, clock: Clock, currency: str) -> None:
         self._reports = reports
         self._corrections = corrections
         self._keys = keys
@@ -47,7 +46,16 @@ class ReportServer:
             metrics=report.metrics,
             rows=[]
             if request.csv
-            else [pb.ReportRow(keys=row.keys, names=row.names, values=row.values) for row in report.rows],
+            else [
+                pb.ReportRow(
+                    keys=row.keys,
+                    names=row.names,
+                    values=row.values,
+                    rates=[math.nan if rate is None else rate for rate in report.rates_of(row)],
+                )
+                for row in report.rows
+            ],
+            rates=report.rates,
             next_page_token=report.next_page_token,
             as_of_ms=report.as_of_ms,
             age_ms=max(self._clock.now_ms() - report.as_of_ms, 0) if report.as_of_ms else 0,

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from common.money import ABSURD_PRICE_MICROS
 from exchange.bidding import OutsideAnswer, OutsideBid
 from exchange.creatives.formats import of_offered_type
-from exchange.creatives.outside_markup import refusal_of_markup
+from exchange.creatives.outside_markup import duration_in, refusal_of_markup
 from exchange.currencies import BUILT_IN, RateTable, bid_rate
 from exchange.eligibility import CODE_INDEX
 from exchange.notice_urls import can_be_called
 from exchange.placement_asks import is_flexible_fit
 from exchange.refusals import Refusal
 from exchange.request import Deal, Format, PageView, Placement
-from exchange.traits import VideoForm, is_secure, refusal_of_traits, traits_of
+from exchange.traits import VideoForm, advertiser_words, banner_types, is_secure, refusal_of_traits, traits_of
 
 MARKUP_LIMIT_BYTES = 64 * 1024
 # Of each bidder for each placement (OpenRTB 2.6 §7.3: several bids under deals, some in the open); its best ones count.
@@ -29,7 +29,6 @@ _LISTS_LIMIT = 32
 _DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 _NAME_LIMIT = 64
 # VAST 4.2 §3.8.2 and §3.9.1, as far as a bid leaves them unsaid.
-_DURATION = re.compile(r"<Duration>\s*(\d\d):(\d\d):(\d\d)", re.IGNORECASE)
 _MEDIA_TYPE = re.compile(r"<MediaFile\b[^>]*?\btype\s*=\s*[\"']([^\"']{1,64})[\"']", re.IGNORECASE)
 _SKIPPABLE = re.compile(r"<Linear\b[^>]*?\bskipoffset\b", re.IGNORECASE)
 
@@ -85,7 +84,7 @@ def screen_all(
                 continue
             view = views[row]
             rate = bid_rate(rates, bid.currency, currency, view.currencies)
-            refusal, deal = verdict_of(bid, view, view.placements[place], rate)
+            refusal, deal = verdict_of(bid, view, view.placements[place], rate, answer.seats)
             own.append(ScreenedBid(answer.bidder, starts[row] + place, bid, refusal, deal, rate))
         screened += _best_few(own)
     return screened, loose
@@ -116,13 +115,18 @@ def _best_few(own: list[ScreenedBid]) -> list[ScreenedBid]:
     return kept
 
 
-def verdict_of(bid: OutsideBid, view: PageView, placement: Placement, rate: float) -> tuple[Refusal, int]:
+def verdict_of(
+    bid: OutsideBid, view: PageView, placement: Placement, rate: float, seats: Sequence[str] = ()
+) -> tuple[Refusal, int]:
     """(the first rule that refuses this bid at this placement or WON, the deal it stands under or -1).
 
-    `rate` is what its currency is worth in the auction's, 0.0 when it may not be bid in.
+    `rate` is what its currency is worth in the auction's, 0.0 when it may not be bid in; `seats` those that its bidder
+    may bid for, empty any.
     """
     if malformed := _malformed(bid):
         return malformed, -1
+    if seats and bid.seat not in seats:
+        return Refusal.SEAT_BLOCKED, -1
     if rate <= 0.0:
         return Refusal.WRONG_CURRENCY, -1
     deal = _deal_of(bid, placement)
@@ -141,15 +145,19 @@ def verdict_of(bid: OutsideBid, view: PageView, placement: Placement, rate: floa
     if not of_offered_type(bid.format, bid.mtype, frozenset({bid.format})):
         return Refusal.FORMAT_NOT_ALLOWED, deal
     traits = traits_of(
-        advertiser_domain=bid.advertiser_domain,
+        advertiser_domains=_domains(bid),
         seat=bid.seat,
-        categories=(bid.category, *bid.categories),
+        # Lists of page views are in lower case, and the standard writes its categories in capitals.
+        categories=tuple([category.lower() for category in (bid.category, *bid.categories)]),
         app_bundle=bid.app_bundle,
         attributes=bid.attributes,
-        language=bid.language,
+        language=bid.language.lower(),
         secure=not placement.secure or is_secure(bid.markup),
+        types=banner_types(bid.markup) if placement.blocked_types and bid.format == Format.BANNER else (),
         video=_video(bid) if placement.video is not None and bid.format == Format.VIDEO else None,
     )
+    if bid.apis and not set(bid.apis).issubset(placement.apis):
+        return refusal_of_traits(traits, view, placement) or Refusal.CREATIVE_FILTERED, deal
     # The markup last: it takes the longest to read.
     return refusal_of_traits(traits, view, placement) or refusal_of_markup(bid.format, bid.markup), deal
 
@@ -163,27 +171,29 @@ def _deal_of(bid: OutsideBid, placement: Placement) -> int:
 
 
 def _is_allowed(bid: OutsideBid, deal: Deal) -> bool:
+    """Each advertiser that the bid may show must be one of the deal's."""
     return (not deal.seats or bid.seat in deal.seats) and (
-        not deal.advertiser_domains or bid.advertiser_domain in deal.advertiser_domains
+        not deal.advertiser_domains
+        or all(any(word in deal.advertiser_domains for word in advertiser_words(domain)) for domain in _domains(bid))
     )
+
+
+def _domains(bid: OutsideBid) -> tuple[str, ...]:
+    return bid.advertiser_domains or (bid.advertiser_domain,)
 
 
 def _video(bid: OutsideBid) -> VideoForm:
     """What the bid says of its video; what it leaves unsaid is read off its VAST document."""
-    duration_s = bid.duration_s
-    if not duration_s and (found := _DURATION.search(bid.markup)):
-        hours, minutes, seconds = map(int, found.groups())
-        duration_s = hours * 3600 + minutes * 60 + seconds
     mimes = (bid.mime,) if bid.mime else tuple(dict.fromkeys(_MEDIA_TYPE.findall(bid.markup)))
     skippable = bid.skippable or _SKIPPABLE.search(bid.markup) is not None
-    return VideoForm(mimes, bid.protocol, duration_s, skippable)
+    return VideoForm(mimes, bid.protocol, bid.duration_s or duration_in(bid.markup), skippable)
 
 
 def _malformed(bid: OutsideBid) -> Refusal:
     """What a bid lacks or has too much of; WON (0) when it is whole."""
     if bid.bid_micros <= 0:
         return Refusal.MISSING_PRICE
-    if _DOMAIN.fullmatch(bid.advertiser_domain) is None:
+    if not all(map(_DOMAIN.fullmatch, (bid.advertiser_domain, *bid.advertiser_domains[:_LISTS_LIMIT]))):
         return Refusal.INVALID_ADVERTISER_DOMAIN
     if not bid.creative_id:
         return Refusal.MISSING_CREATIVE
@@ -194,7 +204,7 @@ def _malformed(bid: OutsideBid) -> Refusal:
         and len(bid.markup) <= MARKUP_LIMIT_BYTES
         and len(bid.creative_id) <= _NAME_LIMIT
         and max(len(bid.bid_id), len(bid.category), len(bid.product_id), len(bid.seat), len(bid.deal_id)) <= _NAME_LIMIT
-        and max(len(bid.categories), len(bid.attributes)) <= _LISTS_LIMIT
+        and max(len(bid.categories), len(bid.attributes), len(bid.advertiser_domains), len(bid.apis)) <= _LISTS_LIMIT
         and max(map(len, bid.categories), default=0) <= _NAME_LIMIT
         and len(bid.app_bundle) <= 253
         and max(len(bid.language), len(bid.mime)) <= _NAME_LIMIT

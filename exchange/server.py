@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, cast
@@ -14,9 +15,10 @@ from google.rpc import status_pb2
 from accounts.grpc_edge import Context, abort, caller, parse, status_of
 from accounts.ports import ApiKeys
 from common.clock import Clock
-from common.errors import FieldError, HaatError, InvalidInput
+from common.errors import BackendUnavailable, FieldError, HaatError, InvalidInput
 from exchange.answer import Answer
-from exchange.auction_wire import AnswerWriter, PageViewReader
+from exchange.answer_wire import AnswerWriter
+from exchange.auction_wire import PageViewReader
 from exchange.batching import Batcher
 from exchange.billing import SAYABLE, Kind, Notice, NoticeOutcome
 from exchange.request import PageView
@@ -60,6 +62,14 @@ class AuctionCalls:
         self._reader = PageViewReader(currency=currency, tmax_ms=tmax_ms, knows_currency=knows_currency)
         self._writer = AnswerWriter(currency)
         self._batcher = batcher if batcher is not None else Batcher(hold_auctions)
+        self._draining = False
+        self._readers: set[asyncio.Task[None]] = set()
+
+    def drain(self) -> None:
+        """Streams are read no further: what was read is answered, then they end and their clients go elsewhere."""
+        self._draining = True
+        for reader in self._readers:
+            reader.cancel()
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """To be added to a grpc.aio server. Requests come as bytes, so malformed ones are INVALID_ARGUMENT."""
@@ -94,19 +104,27 @@ class AuctionCalls:
         metadata = cast("Iterable[tuple[str, str | bytes]] | None", context.invocation_metadata())
         return caller(self._keys, metadata, *ROLES).tenant_id
 
+    def batched_by(self, batcher: Batcher) -> AuctionCalls:
+        """The same calls for another door, whose single page views are collected as it takes them in."""
+        calls = copy.copy(self)
+        calls._batcher = batcher
+        return calls
+
     async def _hold_auction(self, data: bytes, publisher_id: str) -> bytes:
         if len(data) > self._max_message_bytes:
             raise _oversized(len(data), self._max_message_bytes)
         view = self._reader.from_bytes(data, self._clock.now_ms(), publisher_id)
         answer = await self._batcher.submit(view)
-        return self._writer.message(answer).SerializeToString()
+        return self._writer.answer(answer)
 
     async def _hold_batch(self, data: bytes, publisher_id: str) -> bytes:
         batch = parse(pb.PageViewBatch, data, self._max_message_bytes)
-        return (await self._answers(batch, publisher_id)).SerializeToString()
+        return await self._answers(batch, publisher_id)
 
-    async def _answers(self, batch: pb.PageViewBatch, publisher_id: str) -> pb.AnswerBatch:
-        """One result for each page view; a malformed one is refused in its own, and the others are held."""
+    async def _answers(self, batch: pb.PageViewBatch, publisher_id: str) -> bytes:
+        """An AnswerBatch with one result for each page view; a malformed one is refused in its own, and the others are
+        held.
+        """
         if len(batch.page_views) > self._max_batch:
             raise InvalidInput(
                 [
@@ -124,21 +142,22 @@ class AuctionCalls:
             except InvalidInput as error:
                 refused[index] = status_of(error)
         answers = iter(await self._hold_auctions(views) if views else [])
-        return pb.AnswerBatch(
-            batch_id=batch.batch_id,
-            results=[
-                pb.AuctionResult(error=refused[index])
-                if index in refused
-                else pb.AuctionResult(answer=self._writer.message(next(answers)))
-                for index in range(len(batch.page_views))
-            ],
-        )
+        written = [
+            pb.AnswerBatch(results=[pb.AuctionResult(error=refused[index])]).SerializeToString()
+            if index in refused
+            else self._writer.result(next(answers))
+            for index in range(len(batch.page_views))
+        ]
+        # Messages joined are one message with the fields of all.
+        return b"".join((pb.AnswerBatch(batch_id=batch.batch_id).SerializeToString(), *written))
 
     async def _stream(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         """Batches are held as they come and answered as they are done; what cannot be read is answered with its error
         and the stream goes on.
         """
         try:
+            if self._draining:
+                raise BackendUnavailable("this server is stopping: ask another one")
             publisher_id = self._publisher(context)
         except HaatError as error:
             await abort(context, error)
@@ -159,12 +178,18 @@ class AuctionCalls:
                     task = asyncio.create_task(hold(data))
                     running.add(task)
                     task.add_done_callback(running.discard)
+            except asyncio.CancelledError:
+                # What was read and is not being held is not answered: whoever asked asks again.
+                if not self._draining:
+                    raise
+            finally:
                 if running:
                     await asyncio.wait(running)
-            finally:
                 done.put_nowait(None)
 
         reader = asyncio.create_task(read())
+        self._readers.add(reader)
+        reader.add_done_callback(self._readers.discard)
         try:
             while (answer := await done.get()) is not None:
                 yield answer
@@ -177,14 +202,14 @@ class AuctionCalls:
         try:
             batch = parse(pb.PageViewBatch, data, self._max_message_bytes)
             batch_id = batch.batch_id
-            answers = await self._answers(batch, publisher_id)
+            return await self._answers(batch, publisher_id)
         except HaatError as error:
-            answers = pb.AnswerBatch(batch_id=batch_id or _batch_id_of(data), error=status_of(error))
+            refused = pb.AnswerBatch(batch_id=batch_id or _batch_id_of(data), error=status_of(error))
         except Exception:
             _log.exception("a batch of a stream failed")
             trouble = HaatError("haat made a mistake of its own; its log says where")
-            answers = pb.AnswerBatch(batch_id=batch_id, error=status_of(trouble))
-        return answers.SerializeToString()
+            refused = pb.AnswerBatch(batch_id=batch_id, error=status_of(trouble))
+        return refused.SerializeToString()
 
     async def _report_notices(self, data: bytes, _: str) -> bytes:
         batch = parse(pb.NoticeBatch, data, self._max_message_bytes)

@@ -1,96 +1,110 @@
 """Step 2: has this session asked exactly this before? Then it gets the same answer, and nothing is decided again.
 
 An answer is kept only while it holds: until its time is over, a line item in it changes, or a product in it is sold
-out. Two tabs that ask the same at once are one question: the second waits for the first one's decision.
+out. Two tabs that ask the same at once are one question: the second waits for the first one's decision. Where several
+processes serve a machine they share what they keep; a question that two of them decide in the same moment is decided
+twice.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
+import numpy as np
 from msgspec.structs import replace
 
-from exchange.answer import Answer
+from exchange.answer import Ad, Answer, KeptAnswer
+from exchange.asked import Asked, question_of
 from exchange.inventory import Snapshot
-from exchange.ports import LineItemRecord
+from exchange.ports import AnswerCache, LineItemRecord
 from exchange.request import PageView
 
-Parameters = tuple[object, ...]
-
-
-class Asked(msgspec.Struct, frozen=True, gc=False):
-    """What a session asked: all that its answer depends on, and the hash of it, which is taken once."""
-
-    parameters: Parameters
-    key: int
-
-
-class Kept(msgspec.Struct, gc=False):
-    """An answer with what it holds for and how long; its line items by id, None for an outside bid."""
-
-    parameters: Parameters
-    expires_at_ms: int
-    sequence: int
-    line_items: dict[str, LineItemRecord | None]
-    answer: Answer
+# Who saved a decision, as `saved` counts them.
+PROCESS, MACHINE, WAITING = "process", "machine", "waiting"
 
 
 class _Running(msgspec.Struct, gc=False):
     """A question that is being decided, and who else waits for it."""
 
-    parameters: Parameters
+    parameters: tuple[object, ...]
     waiters: list[asyncio.Future[Answer]]
 
 
 class SessionAnswers:
-    """Answers by session and parameters, in this process; the oldest leave when `limit` is reached.
+    """Answers by session and parameters: in this process (`near`), and with all others of the machine (`shared`).
 
-    `refreshed` brings a kept answer up to date for the page view that asks again, or says None when it holds no more.
+    `refreshed` brings a kept answer up to date for the page view that asks again, or says None when it holds no more;
+    `adopted` is told of an answer that another process gave.
     """
 
     def __init__(
         self,
+        near: AnswerCache,
         *,
         ttl_ms: int = 30_000,
-        limit: int = 100_000,
+        shared: AnswerCache | None = None,
         refreshed: Callable[[Answer, PageView], Answer | None] = lambda answer, _: answer,
+        adopted: Callable[[Answer], None] = lambda _: None,
     ) -> None:
+        self._near = near
+        self._shared = shared
         self._ttl_ms = ttl_ms
         self._refreshed = refreshed
-        self._limit = limit
-        # By hash of the parameters, which costs some microseconds and is taken once.
-        self._kept: OrderedDict[int, Kept] = OrderedDict()
+        self._adopted = adopted
         self._running: dict[int, _Running] = {}
-        # How many decisions were saved.
-        self.recalled = 0
+        # How many decisions were saved, by whom.
+        self.saved: Counter[str] = Counter()
 
-    def recall(self, view: PageView, snapshot: Snapshot, now_ms: int) -> tuple[Answer | None, Asked | None]:
-        """The answer that was given before and still holds, under this page view's request id; and the key to `keep`
-        the decision by, 0 when it is not to be kept.
+    def recall(
+        self, views: Sequence[PageView], snapshot: Snapshot, now_ms: int
+    ) -> list[tuple[Answer | None, Asked | None]]:
+        """For each page view the answer that was given before and still holds, under its own request id; and the
+        question to `keep` the decision by, None when it is not to be kept.
         """
-        if not view.session_id or self._ttl_ms <= 0 or view.test:
-            return None, None
-        parameters = _parameters(view)
-        key = hash(parameters)
-        asked = Asked(parameters, key)
-        kept = self._kept.get(key)
-        if kept is None or kept.parameters != parameters:
-            return None, asked
-        if now_ms >= kept.expires_at_ms or (
-            (kept.sequence != snapshot.sequence and not _unchanged(kept.line_items, snapshot))
-            or not _in_stock(kept.answer, snapshot)
-        ):
-            del self._kept[key]
-            return None, asked
+        found: list[tuple[Answer | None, Asked | None]] = [(None, None)] * len(views)
+        rows = [row for row, view in enumerate(views) if view.session_id and self._ttl_ms > 0 and not view.test]
+        if not rows:
+            return found
+        questions = [question_of(views[row]) for row in rows]
+        unknown: list[tuple[int, Asked]] = []
+        for row, asked, kept in zip(rows, questions, self._near.recall(questions, now_ms), strict=True):
+            answer = self._still_holds(kept, views[row], snapshot) if kept is not None else None
+            found[row] = (answer, asked)
+            if answer is not None:
+                self.saved[PROCESS] += 1
+            elif asked.key not in self._running:
+                unknown.append((row, asked))
+        if unknown and self._shared is not None:
+            shared = self._shared.recall([asked for _, asked in unknown], now_ms)
+            for (row, asked), kept in zip(unknown, shared, strict=True):
+                if kept is not None:
+                    found[row] = (self._adopt(asked, kept, views[row], snapshot, now_ms), asked)
+        return found
+
+    def _still_holds(self, kept: KeptAnswer, view: PageView, snapshot: Snapshot) -> Answer | None:
+        if kept.sequence != snapshot.sequence and not _unchanged(kept.line_items, snapshot):
+            return None
+        if not _in_stock(kept.answer, snapshot):
+            return None
         answer = self._refreshed(kept.answer, view)
+        return replace(answer, request_id=view.request_id, kept=True) if answer is not None else None
+
+    def _adopt(self, asked: Asked, kept: KeptAnswer, view: PageView, snapshot: Snapshot, now_ms: int) -> Answer | None:
+        """The answer of another process, from now on one of this one's; None where it does not hold here."""
+        # Another process counts the changes of its inventory by itself, so the line items are looked at.
+        if not _unchanged(kept.line_items, snapshot):
+            return None
+        kept = replace(kept, answer=_with_facts_of(kept.answer, snapshot), sequence=snapshot.sequence)
+        answer = self._still_holds(kept, view, snapshot)
         if answer is None:
-            del self._kept[key]
-            return None, asked
-        self.recalled += 1
-        return replace(answer, request_id=view.request_id, kept=True), asked
+            return None
+        self._adopted(answer)
+        self._near.keep([(asked, kept)], now_ms)
+        self.saved[MACHINE] += 1
+        return answer
 
     def join(self, asked: Asked) -> asyncio.Future[Answer] | None:
         """The answer to the same question, which is being decided; None when it is not, and then the caller decides
@@ -103,7 +117,7 @@ class SessionAnswers:
         if running.parameters != asked.parameters:
             # Another question of the same hash goes its own way; it is told of by nobody.
             return None
-        self.recalled += 1
+        self.saved[WAITING] += 1
         waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         running.waiters.append(waiter)
         return waiter
@@ -122,35 +136,30 @@ class SessionAnswers:
         # Its caller may be gone.
         return [waiter for waiter in running.waiters if not waiter.done()]
 
-    def keep(self, asked: Asked | None, answer: Answer, snapshot: Snapshot, now_ms: int) -> None:
-        """Remember an answer that sold something to what `recall` said was asked; an empty one is asked for again.
-        Whoever waits for it gets it.
+    def keep(
+        self, questions: Sequence[Asked | None], answers: Sequence[Answer], snapshot: Snapshot, now_ms: int
+    ) -> None:
+        """Remember answers that sold something to what `recall` said was asked; an empty one is asked for again.
+        Whoever waits for one gets it.
         """
-        if asked is None:
+        entries: list[tuple[Asked, KeptAnswer]] = []
+        for asked, answer in zip(questions, answers, strict=True):
+            if asked is None:
+                continue
+            for waiter in self._waiters_of(asked):
+                waiter.set_result(answer)
+            line_items: dict[str, LineItemRecord | None] = {}
+            for placement in answer.placements:
+                if placement.ad is not None:
+                    row = snapshot.item_rows.get(placement.ad.line_item_id)
+                    line_items[placement.ad.line_item_id] = snapshot.items[row] if row is not None else None
+            if line_items:
+                entries.append((asked, KeptAnswer(answer, now_ms + self._ttl_ms, snapshot.sequence, line_items)))
+        if not entries:
             return
-        for waiter in self._waiters_of(asked):
-            waiter.set_result(answer)
-        line_items = {}
-        for placement in answer.placements:
-            if placement.ad is not None:
-                row = snapshot.item_rows.get(placement.ad.line_item_id)
-                line_items[placement.ad.line_item_id] = snapshot.items[row] if row is not None else None
-        if not line_items:
-            return
-        expires_at_ms = now_ms + self._ttl_ms
-        self._kept[asked.key] = Kept(asked.parameters, expires_at_ms, snapshot.sequence, line_items, answer)
-        if len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
-
-
-def _parameters(view: PageView) -> Parameters:
-    """All that may change the decision: a changed price, product, consent or placement asks anew."""
-    return (
-        view.session_id, view.publisher_id, view.visitor_id, view.permissions, view.url, view.product_id,
-        view.placements, view.price_rule, view.categories, view.keywords, view.country, view.device_type, view.language,
-        view.segments, view.affinities, view.allowed_seats, view.blocked_seats, view.allowed_languages,
-        view.allowed_categories, view.test, view.currency, view.currencies, view.page_rules,
-    )  # fmt: skip
+        self._near.keep(entries, now_ms)
+        if self._shared is not None:
+            self._shared.keep([(asked, replace(kept, answer=_slim(kept.answer))) for asked, kept in entries], now_ms)
 
 
 def _unchanged(line_items: dict[str, LineItemRecord | None], snapshot: Snapshot) -> bool:
@@ -174,3 +183,35 @@ def _in_stock(answer: Answer, snapshot: Snapshot) -> bool:
         if row is not None and not in_stock[row]:
             return False
     return True
+
+
+def _slim(answer: Answer) -> Answer:
+    """Without what every process knows of a line item's ad: its creative and its template."""
+    return _with_ads(
+        answer,
+        lambda ad: (
+            replace(ad, facts=replace(ad.facts, template=None, creative=None)) if ad.facts.creative is not None else ad
+        ),
+    )
+
+
+def _with_facts_of(answer: Answer, snapshot: Snapshot) -> Answer:
+    """With this process's own facts of the ads of line items, which are those that the answer was given with."""
+
+    def own(ad: Ad) -> Ad:
+        row = snapshot.item_rows.get(ad.line_item_id)
+        if row is None:
+            return ad
+        first = int(np.searchsorted(snapshot.book.ad_item, row))
+        ads = snapshot.ads[first : first + len(snapshot.items[row].creatives)]
+        return replace(ad, facts=next(facts for facts in ads if facts.creative_id == ad.facts.creative_id))
+
+    return _with_ads(answer, own)
+
+
+def _with_ads(answer: Answer, of: Callable[[Ad], Ad]) -> Answer:
+    placements = [
+        replace(placement, ad=of(placement.ad)) if placement.ad is not None else placement
+        for placement in answer.placements
+    ]
+    return replace(answer, placements=tuple(placements))

@@ -81,7 +81,7 @@ class Asked:
             except BackendUnavailable:
                 trouble = Refusal.BIDDER_FAILED
         call.callout.saw(trouble is Refusal.WON)
-        return OutsideAnswer(call.bidder, call.rows, bids, trouble)
+        return OutsideAnswer(call.bidder, call.rows, bids, trouble, call.callout.terms.seats)
 
 
 def ask_outside(

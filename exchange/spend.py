@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from common.errors import BackendUnavailable
-from exchange.billing import Kind, payer_of
+from exchange.billing import Kind, Verdict, payer_of
 from exchange.ports import BudgetLedger, Spend
 from streams.ports import EventLog
 from streams.schemas import NoticesTaken, decode
@@ -76,7 +76,7 @@ class SpendProjector:
                         placement_id=notice.placement_id,
                     )
                 )
-                if notice.kind == Kind.IMPRESSION:
+                if notice.kind in (Kind.IMPRESSION, Kind.VIEWABLE) and notice.verdict != Verdict.INVALID:
                     carried[payer_of(notice)] = notice.carried_thousandths
         upto = records[-1].offset + 1 if records else end
         self._ledger.settle(self._holder, spends, upto, from_offset=offset, carried=carried)

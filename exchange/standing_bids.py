@@ -64,11 +64,12 @@ def _traits(record: LineItemRecord, creative: CreativeRecord, seat: str) -> tupl
             height=creative.height,
             has_icon=bool(creative.icon_url),
             has_video=bool(creative.video_url),
+            has_product=bool(creative.product_id),
         )
     # All that the markup of a creative can load or lead to.
     addresses = (creative.image_url, creative.video_url, creative.icon_url, creative.landing_url)
     return traits_of(
-        advertiser_domain=record.advertiser_domain,
+        advertiser_domains=(record.advertiser_domain,),
         seat=seat,
         categories=(creative.category,),
         app_bundle=creative.app_bundle,
@@ -77,4 +78,6 @@ def _traits(record: LineItemRecord, creative: CreativeRecord, seat: str) -> tupl
         secure=is_secure(" ".join(addresses)),
         video=video,
         native=native,
+        # Our own banners are a picture in a link, or words (exchange.creatives.banner).
+        types=(2 if creative.image_url else 1,) if creative.format == Format.BANNER else (),
     )

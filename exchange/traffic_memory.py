@@ -17,6 +17,8 @@ from exchange.networks import Address
 
 _DAY_MS: Final = 86_400_000
 _MINUTE_MS: Final = 60_000
+# Over so long a network shows whether it clicks as people do.
+_SHARE_MS: Final = 6 * 3_600_000
 _MOST_ENTRIES: Final = 200_000
 
 
@@ -33,17 +35,27 @@ class Counts:
         self._now: dict[bytes, int] = {}
         self._before: dict[bytes, int] = {}
 
+    def of(self, what: bytes, at_ms: int) -> int:
+        """How often it happened."""
+        into_ms = self._turn(at_ms)
+        return self._now.get(what, 0) + self._before.get(what, 0) * (self._window_ms - into_ms) // self._window_ms
+
     def add(self, what: bytes, at_ms: int) -> int:
         """Count it; how often it happened before."""
+        into_ms = self._turn(at_ms)
+        here = self._now.get(what, 0)
+        self._now[what] = here + 1
+        return here + self._before.get(what, 0) * (self._window_ms - into_ms) // self._window_ms
+
+    def _turn(self, at_ms: int) -> int:
+        """Begin a new window where it is time; how far into it this is."""
         window, into_ms = divmod(at_ms, self._window_ms)
         if window != self._window:
             self._before = self._now if window == self._window + 1 else {}
             self._now, self._window = {}, window
         elif len(self._now) >= self._most:
             self._before, self._now = self._now, {}
-        here = self._now.get(what, 0)
-        self._now[what] = here + 1
-        return here + self._before.get(what, 0) * (self._window_ms - into_ms) // self._window_ms
+        return into_ms
 
 
 class TrafficMemory:
@@ -52,6 +64,8 @@ class TrafficMemory:
     def __init__(self) -> None:
         self._networks = Counts(_MINUTE_MS)
         self._clicks = Counts(10 * _MINUTE_MS)
+        self._network_shown = Counts(_SHARE_MS)
+        self._network_clicked = Counts(_SHARE_MS)
         self._day = -1
         self._salt = b""
         # Impression id -> when it was shown and to which network; the oldest leave.
@@ -64,18 +78,27 @@ class TrafficMemory:
         if hold is None:
             return Around(of_network=of_network)
         shown_at_ms, shown_to = self._shown.get(hold.impression_id, (hold.seen_at_ms, network))
-        clicks = 0
+        clicks = of_shown = of_clicked = 0
         if kind == Kind.CLICK:
+            of_shown, of_clicked = self._network_shown.of(network, at_ms), self._network_clicked.of(network, at_ms)
             item = f"{hold.line_item_number or hold.bidder} {agent[:512]}".encode("utf-8", "replace")
             clicks = self._clicks.add(network + item, at_ms)
-        return Around(shown_at_ms, of_network, clicks, shown_to != network)
+        return Around(shown_at_ms, of_network, clicks, shown_to != network, of_shown, of_clicked)
 
     def shown(self, impression_id: str, address: Address | None, at_ms: int) -> None:
         """An impression counted: what comes after is measured by it."""
         if impression_id not in self._shown:
-            self._shown[impression_id] = (at_ms, self._network(address, at_ms))
+            network = self._network(address, at_ms)
+            self._network_shown.add(network, at_ms)
+            self._shown[impression_id] = (at_ms, network)
             if len(self._shown) > _MOST_ENTRIES:
                 del self._shown[next(iter(self._shown))]
+
+    def clicked(self, address: Address | None, at_ms: int) -> None:
+        """A click broke no rule but that of its network: by those the network is judged. What one machine behind it did
+        and was marked for by itself is not held against the others.
+        """
+        self._network_clicked.add(self._network(address, at_ms), at_ms)
 
     def _network(self, address: Address | None, at_ms: int) -> bytes:
         if at_ms // _DAY_MS != self._day:

@@ -31,6 +31,8 @@ class Kind(IntEnum):
     VIDEO_FORMAT = 7
     VIDEO_TERMS = 8
     NATIVE_ASSETS = 9
+    # Of a banner: what its markup is made of.
+    AD_TYPE = 10
 
 
 REFUSAL_OF_KIND: dict[Kind, Refusal] = {
@@ -44,6 +46,7 @@ REFUSAL_OF_KIND: dict[Kind, Refusal] = {
     Kind.VIDEO_FORMAT: Refusal.FORMAT_NOT_ALLOWED,
     Kind.VIDEO_TERMS: Refusal.CREATIVE_FILTERED,
     Kind.NATIVE_ASSETS: Refusal.CREATIVE_FILTERED,
+    Kind.AD_TYPE: Refusal.AD_TYPE_BLOCKED,
 }
 # An ad that says nothing about these passes a list of what is allowed.
 PASSES_UNSAID = frozenset({Kind.LANGUAGE})
@@ -52,6 +55,13 @@ PASSES_UNSAID = frozenset({Kind.LANGUAGE})
 _IAB = re.compile(r"iab\d{1,2}(-\d{1,3})*")
 # Namespaces of XML are names that look like addresses; nothing is loaded from them.
 _INSECURE = re.compile(r"(?<![a-z0-9+.-])http:(?!//www\.w3\.org/)[\\/]", re.IGNORECASE)
+
+# Handlers and addresses of scripts are scripts as well.
+_TAGS_OF_TYPE = (
+    (3, re.compile(r"<\s*script\b|\bon[a-z]{3,20}\s*=|javascript:", re.IGNORECASE)),
+    (4, re.compile(r"<\s*i?frame\b", re.IGNORECASE)),
+)
+_PICTURE = re.compile(r"<\s*(img|picture|svg|video|object|embed)\b|background(-image)?\s*:[^;]*url\(", re.IGNORECASE)
 
 Word = str | int | tuple[object, ...]
 Trait = tuple[Kind, Word]
@@ -77,6 +87,7 @@ class NativeForm(msgspec.Struct, frozen=True):
     height: int = 0
     has_icon: bool = False
     has_video: bool = False
+    has_product: bool = False
 
 
 def category_words(category: str) -> tuple[str, ...]:
@@ -90,10 +101,22 @@ def category_words(category: str) -> tuple[str, ...]:
     return tuple("-".join(parts[:size]) for size in range(len(parts), 0, -1))
 
 
+def advertiser_words(domain: str) -> tuple[str, ...]:
+    """A domain with those that it is a part of: who blocks brand.example blocks shop.brand.example with it."""
+    labels = domain.split(".")
+    return tuple(".".join(labels[at:]) for at in range(max(len(labels) - 1, 1)))
+
+
 def language_words(language: str) -> tuple[str, ...]:
     """A language tag and the language without its region: en-gb passes where en is asked for."""
     plain = language.partition("-")[0]
     return tuple(dict.fromkeys(word for word in (language, plain) if word))
+
+
+def banner_types(markup: str) -> tuple[int, ...]:
+    """OpenRTB's banner ad types of some HTML: 3 where it has a script, 4 a frame; else 2 with a picture, 1 without."""
+    found = tuple(number for number, tag in _TAGS_OF_TYPE if tag.search(markup) is not None)
+    return found or ((2,) if _PICTURE.search(markup) is not None else (1,))
 
 
 def is_secure(markup: str) -> bool:
@@ -103,7 +126,7 @@ def is_secure(markup: str) -> bool:
 
 def traits_of(
     *,
-    advertiser_domain: str,
+    advertiser_domains: Iterable[str],
     seat: str,
     categories: Iterable[str] = (),
     app_bundle: str = "",
@@ -112,9 +135,12 @@ def traits_of(
     secure: bool = True,
     video: VideoForm | None = None,
     native: NativeForm | None = None,
+    types: Iterable[int] = (),
 ) -> tuple[Trait, ...]:
     """The traits of an ad, in the order of their kinds, each once."""
-    traits: list[Trait] = [(Kind.ADVERTISER, advertiser_domain)]
+    traits: list[Trait] = [
+        (Kind.ADVERTISER, word) for domain in advertiser_domains for word in advertiser_words(domain)
+    ]
     traits += [(Kind.CATEGORY, word) for category in categories for word in category_words(category)]
     traits.append((Kind.SEAT, seat))
     if app_bundle:
@@ -128,6 +154,7 @@ def traits_of(
         traits.append((Kind.VIDEO_TERMS, (video.duration_s, video.skippable)))
     if native is not None:
         traits.append((Kind.NATIVE_ASSETS, msgspec.structs.astuple(native)))
+    traits += [(Kind.AD_TYPE, type_) for type_ in types]
     return tuple(dict.fromkeys(traits))
 
 
@@ -137,6 +164,7 @@ def blocked_by(placement: Placement) -> list[Trait]:
     blocked += [(Kind.CATEGORY, category) for category in placement.blocked_categories]
     blocked += [(Kind.APP, app) for app in placement.blocked_apps]
     blocked += [(Kind.ATTRIBUTE, attribute) for attribute in placement.blocked_attributes]
+    blocked += [(Kind.AD_TYPE, type_) for type_ in placement.blocked_types]
     if placement.secure:
         blocked.append((Kind.INSECURE, ""))
     return blocked
@@ -198,7 +226,9 @@ def _video_fits(kind: Kind, word: tuple[object, ...], terms: VideoTerms) -> bool
 
 # OpenRTB Native 1.2 §7.4, §7.3: types of data and of images that a native creative can fill.
 _BODY, _CALL = 2, 12
-_ALWAYS_THERE = (1, 13)
+_ALWAYS_THERE = (1, 11, 13)
+# Ratings, likes, downloads and prices, as the catalogue has them at the moment of the sale.
+_OF_A_PRODUCT = (3, 4, 5, 6, 7)
 _ICON, _LOGO = 1, 2
 
 
@@ -218,5 +248,7 @@ def _fills(form: NativeForm, asset: tuple[int, str, int, bool, int, int, int]) -
         return form.has_image and (not known or (form.width >= width and form.height >= height))
     if kind == "video":
         return form.has_video
+    if type_ in _OF_A_PRODUCT:
+        return form.has_product
     lengths = {_BODY: form.body_chars, _CALL: form.call_chars}
     return type_ in _ALWAYS_THERE or lengths.get(type_, 0) > 0

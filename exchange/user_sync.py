@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -46,8 +46,29 @@ class Policy(Protocol):
         """May the visitor's ids go to this vendor?"""
 
 
+class KindFilter(msgspec.Struct):
+    """Which bidders a page lets in by one kind of address, or keeps out: "*" is all of them."""
+
+    bidders: Literal["*"] | list[str] = "*"
+    filter: Literal["include", "exclude"] = "include"
+
+    def lets(self, bidder: str) -> bool:
+        """May it be synced with in this way?"""
+        named = self.bidders == "*" or bidder in self.bidders
+        return named == (self.filter == "include")
+
+
+class FilterSettings(msgspec.Struct):
+    """What a page takes of each kind of address; a kind that it does not speak of is taken of everybody."""
+
+    iframe: KindFilter = msgspec.field(default_factory=KindFilter)
+    image: KindFilter = msgspec.field(default_factory=KindFilter)
+
+
 class CookieSyncBody(msgspec.Struct):
-    """What a page asks; all of it may be missing."""
+    """What a page asks; all of it may be missing. With `coopSync` bidders that it does not name fill what is left of
+    `limit`.
+    """
 
     bidders: list[str] | None = None
     limit: int = 0
@@ -56,6 +77,8 @@ class CookieSyncBody(msgspec.Struct):
     us_privacy: str = ""
     gpp: str = ""
     gpp_sid: str = ""
+    filterSettings: FilterSettings | None = None  # noqa: N815  # Prebid's spelling
+    coopSync: bool = False  # noqa: N815
 
 
 class UserSync:
@@ -97,7 +120,9 @@ class UserSync:
         if not ids.opted_out and self._permits(signals):
             limit = asked.limit if 0 < asked.limit < MOST_SYNCS else MOST_SYNCS
             named = asked.bidders if asked.bidders is not None else list(self._points)
-            statuses = self._introductions(list(dict.fromkeys(named)), ids, signals)[:limit]
+            more = list(self._points) if asked.coopSync else []
+            taken = asked.filterSettings or FilterSettings()
+            statuses = self._introductions(list(dict.fromkeys((*named[:256], *more))), ids, signals, taken)[:limit]
         known = bool(ids.living(self._clock.now_ms()))
         return _json({"status": "ok" if known else "no_cookie", "bidder_status": statuses}, 200, origin)
 
@@ -134,13 +159,17 @@ class UserSync:
     def _permits(self, signals: ConsentSignals) -> bool:
         return self._policy().verdict(signals).permissions & _NEEDED == _NEEDED
 
-    def _introductions(self, named: list[str], ids: UserIds, signals: ConsentSignals) -> list[dict[str, Any]]:
+    def _introductions(
+        self, named: list[str], ids: UserIds, signals: ConsentSignals, taken: FilterSettings
+    ) -> list[dict[str, Any]]:
         statuses: list[dict[str, Any]] = []
         now_ms = self._clock.now_ms()
-        for bidder in named[:256]:
+        for bidder in named:
             point = self._points.get(bidder)
             if point is None:
                 statuses.append({"bidder": str(bidder)[:40], "error": "Unsupported bidder"})
+            elif not (taken.iframe if point.in_frame else taken.image).lets(bidder):
+                continue
             elif point.url and not ids.of(bidder, now_ms) and self._policy().may_share_with(signals, point.vendor_id):
                 sync = {
                     "url": self._sync_url(point, signals),

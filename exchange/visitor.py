@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
 from common.consent import Permission
+from common.errors import BackendUnavailable
 from exchange.request import PageView
-from exchange.session_impressions import SessionImpressions, session_key
+from exchange.session_impressions import SessionMemory, session_key
 from exchange.walk_arrays import BY_SESSION, BY_VISITOR
 from streams.ports import Profile, ProfileStore
 
@@ -20,7 +22,8 @@ _Numbers = tuple[int, ...] | list[int]
 class Visitor(msgspec.Struct, frozen=True, gc=False):
     """What the auction may know of one visitor: nothing at all, for most.
 
-    `segments` are "name=value"; `affinities` maps product id to weight. The impressions are those that caps count, of
+    `segments` are "name=value"; `affinities` maps product id to weight, and `near` products that are like one of those
+    to that weight times the similarity. The impressions are those that caps count, of
     the visitor and of the session; `known_by` says by which of them they can be counted (BY_VISITOR, BY_SESSION).
     """
 
@@ -33,6 +36,7 @@ class Visitor(msgspec.Struct, frozen=True, gc=False):
     session_at_ms: _Numbers = ()
     session_creatives: _Numbers = ()
     known_by: int = 0
+    near: dict[str, float] = {}
 
 
 # By `known_by`.
@@ -40,12 +44,10 @@ _UNKNOWN = tuple(Visitor(known_by=known_by) for known_by in range(4))
 _NOBODY = Profile()
 
 
-def look_up(
-    views: Sequence[PageView], store: ProfileStore, sessions: SessionImpressions | None = None
-) -> list[Visitor]:
+def look_up(views: Sequence[PageView], store: ProfileStore, sessions: SessionMemory | None = None) -> list[Visitor]:
     """One visitor for each page view; profiles are read only where consent covers remembering.
 
-    Impressions of a session are counted whatever was agreed to: they are kept in memory for the session's time alone.
+    Impressions of a session are counted whatever was agreed to: they are kept for the session's time alone.
     """
     asked = [index for index, view in enumerate(views) if view.visitor_id and view.permissions & _REMEMBER]
     visitors = [
@@ -53,12 +55,16 @@ def look_up(
         for view in views
     ]
     if asked:
-        profiles = store.read([views[index].visitor_id for index in asked])
-        for index, profile in zip(asked, profiles, strict=True):
-            visitors[index] = _remembered(views[index], profile)
-    if sessions is not None and len(sessions):
-        for index, view in enumerate(views):
-            if view.session_id and (seen := sessions.of(session_key(view))) is not None:
+        # While they cannot be read, their visitors are taken for some whom nobody can recognise: what is capped is then
+        # shown to them seldom enough.
+        with suppress(BackendUnavailable):
+            profiles = store.read([views[index].visitor_id for index in asked])
+            for index, profile in zip(asked, profiles, strict=True):
+                visitors[index] = _remembered(views[index], profile)
+    if sessions is not None and not sessions.empty:
+        inside = [index for index, view in enumerate(views) if view.session_id]
+        for index, seen in zip(inside, sessions.read([session_key(views[index]) for index in inside]), strict=True):
+            if seen is not None:
                 visitors[index] = msgspec.structs.replace(
                     visitors[index],
                     session_line_items=seen.line_items,
@@ -66,6 +72,11 @@ def look_up(
                     session_creatives=seen.creatives,
                 )
     return visitors
+
+
+def dearest(weights: Mapping[str, float], most: int) -> list[str]:
+    """The products with the largest weights, at most so many; equals by their ids."""
+    return sorted(weights, key=lambda product: (-weights[product], product))[:most]
 
 
 def _told(view: PageView) -> Visitor:
@@ -84,8 +95,12 @@ def _remembered(view: PageView, profile: Profile | None) -> Visitor:
     if not view.permissions & _PERSONALISE:
         # Counting impressions against a cap is remembering, not personalising.
         return Visitor((), {}, *seen, known_by=known_by)
-    segments = view.segments or tuple(profile.segments)
-    affinities = profile.affinities
-    if view.affinities:
-        affinities = {**affinities, **dict(view.affinities)}
-    return Visitor(segments, affinities, *seen, known_by=known_by)
+    return Visitor(*taste(view.segments, view.affinities, profile), *seen, known_by=known_by)
+
+
+def taste(
+    segments: tuple[str, ...], affinities: Sequence[tuple[str, float]], profile: Profile
+) -> tuple[tuple[str, ...], dict[str, float]]:
+    """(segments, affinities) of a visitor: what the storefront says goes before what is remembered."""
+    known = profile.affinities
+    return segments or tuple(profile.segments), {**known, **dict(affinities)} if affinities else known

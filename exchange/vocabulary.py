@@ -8,6 +8,7 @@ from exchange.traits import Trait
 # Under which of its targeted dimensions a line item is found: the rarest first.
 RAREST_FIRST = (
     "seen_product",
+    "near_product",
     "segment",
     "keyword",
     "placement",

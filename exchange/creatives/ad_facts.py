@@ -6,11 +6,11 @@ import msgspec
 
 from exchange.bidding import OutsideBid
 from exchange.creatives.formats import FORMATS, mtype_of
-from exchange.creatives.outside_markup import outside_template
+from exchange.creatives.outside_markup import duration_in, outside_template
 from exchange.creatives.shown import Shown
 from exchange.creatives.templates import Template
 from exchange.ports import CreativeRecord, LineItemRecord
-from exchange.request import PricingModel
+from exchange.request import Format, PricingModel
 
 
 class AdFacts(msgspec.Struct, frozen=True):
@@ -70,7 +70,7 @@ def outside_facts(bid: OutsideBid) -> AdFacts:
         height=bid.height,
         pricing_model=PricingModel.CPM,
         mtype=mtype_of(bid.format),
-        duration_s=bid.duration_s,
+        duration_s=bid.duration_s or (duration_in(bid.markup) if bid.format == Format.VIDEO else 0),
         template=outside_template(bid.format, bid.markup),
     )
 

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 from exchange.answer import Answer
 from exchange.creatives.ad_facts import AdFacts
 from exchange.creatives.formats import FORMATS, VIDEO_MTYPE
+from exchange.creatives.markup_store import pod_key
 from exchange.creatives.native import missing
 from exchange.creatives.shown import Shown
-from exchange.creatives.templates import Template, UrlsOf
+from exchange.creatives.templates import Form, Template, Urls
 from exchange.request import NativeTerms, PageView
 from streams.product import Product
 
@@ -29,7 +30,7 @@ class _Live(msgspec.Struct):
     facts: AdFacts
     product: Product | None
     fits: bool
-    template: Template | None = None
+    form: Form | None = None
 
 
 class Composer:
@@ -41,7 +42,7 @@ class Composer:
     def __init__(
         self,
         *,
-        urls: UrlsOf,
+        urls: Urls,
         product: Callable[[str], Product | None],
         keep_video: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
@@ -49,20 +50,26 @@ class Composer:
         self.keep_video = keep_video
         self._product = product
         self._live: dict[tuple[int, NativeTerms | None], _Live] = {}
+        # By identity of the template, which is kept beside so that no other object can take the identity over.
+        self._forms: dict[int, tuple[Template, Form]] = {}
 
     def markup(self, facts: AdFacts, native: NativeTerms | None, impression_id: str) -> str:
         """The markup of one impression; `native` are the placement's terms if it has any."""
-        template = facts.template
-        if template is None:
-            template = self._written(facts, native)
-        markup = template.fill(impression_id, self._urls(impression_id), facts.landing_url)
+        if facts.template is None:
+            form = self._written(facts, native)
+        elif facts.creative is None:
+            # An outside bid's markup comes once.
+            form = facts.template.form(self._urls, facts.landing_url)
+        else:
+            form = self._form_of(facts.template, facts.landing_url)
+        markup = form.fill(impression_id, self._urls)
         if facts.mtype == VIDEO_MTYPE:
             self.keep_video(impression_id, markup)
         return markup
 
     def refreshed(self, answer: Answer, view: PageView) -> Answer | None:
-        """An answer that a session was given before, with its products as they are sold now; None when one of them no
-        longer is. The page view is the one that asked again.
+        """An answer that a session was given before, with its products as they are now; None when one of them is no
+        longer sold, or for another price. The page view is the one that asked again.
         """
         entries = []
         changed = False
@@ -72,6 +79,8 @@ class Composer:
                 product = self._product(ad.facts.product_id)
                 if product is not None and not product.in_stock:
                     return None
+                if ad.product_price_micros != (product.price_micros if product is not None else -1):
+                    return None
                 if ad.facts.template is None:
                     markup = self.markup(ad.facts, placement.native, ad.impression_id)
                     entry = replace(entry, ad=replace(ad, markup=markup))
@@ -79,17 +88,39 @@ class Composer:
             entries.append(entry)
         return replace(answer, placements=tuple(entries)) if changed else answer
 
+    def product_price_micros(self, product_id: str) -> int:
+        """What a product costs at this moment, -1 for one that is in no catalogue."""
+        product = self._product(product_id) if product_id else None
+        return product.price_micros if product is not None else -1
+
+    def adopt(self, answer: Answer) -> None:
+        """Serve the films of an answer that another process gave."""
+        for placement in answer.placements:
+            if placement.ad is not None and placement.ad.facts.mtype == VIDEO_MTYPE:
+                self.keep_video(placement.ad.impression_id, placement.ad.markup)
+        for number, pod in enumerate(answer.pods):
+            self.keep_video(pod_key(answer.auction_id, number), pod.markup)
+
     def missing(self, facts: AdFacts, native: NativeTerms | None) -> bool:
         """Would anything that a native placement requires be missing? What an outside bidder brings was screened."""
         if facts.creative is None or native is None:
             return False
         return not self._remembered(facts, native).fits
 
-    def _written(self, facts: AdFacts, native: NativeTerms | None) -> Template:
+    def _form_of(self, template: Template, landing_url: str) -> Form:
+        known = self._forms.get(id(template))
+        if known is None or known[1].landing_url != landing_url:
+            if len(self._forms) >= _REMEMBERED:
+                self._forms.clear()
+            known = self._forms[id(template)] = (template, template.form(self._urls, landing_url))
+        return known[1]
+
+    def _written(self, facts: AdFacts, native: NativeTerms | None) -> Form:
         known = self._remembered(facts, native)
-        if known.template is None:
-            known.template = FORMATS[facts.format].markup(_shown(facts, known.product, native))
-        return known.template
+        if known.form is None:
+            template = FORMATS[facts.format].markup(_shown(facts, known.product, native))
+            known.form = template.form(self._urls, facts.landing_url)
+        return known.form
 
     def _remembered(self, facts: AdFacts, native: NativeTerms | None) -> _Live:
         product = self._product_of(facts)

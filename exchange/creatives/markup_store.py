@@ -48,6 +48,11 @@ class MarkupStore:
         return len(self._kept)
 
 
+def pod_key(auction_id: str, number: int) -> str:
+    """Under which key the document of an answer's pod is kept; pods are counted from 0."""
+    return f"{auction_id}.pod{number}"
+
+
 def is_key(text: str) -> bool:
     """Could this be a key? Nothing else is looked for."""
     return _KEY.fullmatch(text) is not None

@@ -37,27 +37,58 @@ _LIMITS = {
     Format.NATIVE: NATIVE_LIMIT_BYTES,
     Format.PRODUCT_LISTING: NATIVE_LIMIT_BYTES,
 }
+# VAST 4.2 §3.8.2.
+_DURATION = re.compile(r"<Duration>\s*(\d\d):(\d\d):(\d\d)", re.IGNORECASE)
 # A deeper document than this is no VAST, and would only cost us.
 _DEEPEST = 24
 _MOST_ELEMENTS = 2_000
 _VERSION = re.compile(r"[1-4]\.\d(\.\d)?")
 
 
+# OpenRTB Native 1.2 §7.7: how an event is told.
+_SCRIPT = 2
+_MACRO = re.compile(r"\$\{[A-Z_]{1,40}(:[A-Za-z0-9]{1,16})?\}")
+
+
 class _Link(msgspec.Struct):
-    url: str
+    url: str = ""
+    fallback: str | None = None
+    clicktrackers: list[str] | None = None
+
+
+class _Asset(msgspec.Struct):
+    """Of an asset only where it leads: an asset may have a link of its own."""
+
+    link: _Link | None = None
+
+
+class _Tracker(msgspec.Struct):
+    method: int = 0
+    url: str | None = None
 
 
 class _Native(msgspec.Struct):
     """What is read of a native answer; the wrapped form is of before Native 1.1."""
 
     link: _Link | None = None
-    assets: list[dict[str, object]] = []
-    jstracker: str = ""
+    assets: list[_Asset] = []
+    jstracker: str | None = None
+    eventtrackers: list[_Tracker] | None = None
+    imptrackers: list[str] | None = None
     native: _Native | None = None
 
 
 _NATIVE = msgspec.json.Decoder(_Native)
 _OBJECT = msgspec.json.Decoder(dict[str, object])
+
+
+def duration_in(markup: str) -> int:
+    """How long the video of a VAST document is, in seconds; 0 where the document does not say."""
+    found = _DURATION.search(markup)
+    if found is None:
+        return 0
+    hours, minutes, seconds = map(int, found.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def refusal_of_markup(format_: int, markup: str) -> Refusal:
@@ -171,10 +202,20 @@ def _refusal_of_native(markup: str) -> Refusal:
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return Refusal.INVALID_BID
     answer = read.native or read
-    if answer.link is None or not answer.assets or not _is_address(answer.link.url):
+    if answer.link is None or not answer.assets:
+        return Refusal.INVALID_BID
+    trackers = answer.eventtrackers or []
+    links = [answer.link, *(asset.link for asset in answer.assets if asset.link is not None)]
+    addresses = [link.url for link in links]
+    for link in links:
+        addresses += [address for address in (link.fallback, *(link.clicktrackers or ())) if address]
+    addresses += [*(answer.imptrackers or ()), *(tracker.url for tracker in trackers if tracker.url)]
+    # Macros stand for ids, numbers and codes.
+    if not all(_is_address(_MACRO.sub("0", address)) for address in addresses):
         return Refusal.INVALID_BID
     # A script in a native ad runs within the shop's page.
-    return Refusal.CREATIVE_FILTERED if answer.jstracker or read.jstracker else Refusal.WON
+    scripts = answer.jstracker or read.jstracker or any(tracker.method == _SCRIPT for tracker in trackers)
+    return Refusal.CREATIVE_FILTERED if scripts else Refusal.WON
 
 
 def _is_json_object(markup: str) -> bool:

@@ -7,7 +7,9 @@ wins, the break is never longer than its time. A structured pod names its slots 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 
 import msgspec
 from msgspec.structs import replace
@@ -18,6 +20,11 @@ from exchange.request import Format, Placement, VideoTerms
 
 # More ads than this in one break nobody watches.
 MAX_SLOTS = 16
+# Placements of one page view together with all slots of its pods.
+SLOTS_LIMIT = 64
+_USUAL_LENGTH_S = 15
+# So that a slot's name is no longer than a placement's may be.
+_STEM_LIMIT = 61
 # Bids of a pod that are looked at to share out its time; the best of each advertiser.
 _LOOKED_AT = 14
 
@@ -33,21 +40,70 @@ class PodBid(msgspec.Struct, frozen=True):
 def slots_of(placement: Placement) -> tuple[Placement, ...]:
     """A dynamic pod as one placement for each of its ads, named `<placement_id>/1` and so on; others as they are.
 
-    The slots are of one pod, named after the placement where it has no name.
+    The slots are of one pod, named after the placement where it has no name. Without a number of ads there is a slot
+    for every shortest ad that it takes, or for every quarter of a minute. What may show something else than a video
+    instead, and what is sold for one slot of the pod, is one placement; so is a slot.
     """
     terms = placement.video
-    if terms is None or terms.pod_ads <= 1 or terms.pod_duration_s <= 0 or terms.slot_in_pod:
+    if terms is None or terms.pod_duration_s <= 0 or terms.slot_in_pod or not _is_video_alone(placement):
         return (placement,)
-    slots = min(terms.pod_ads, MAX_SLOTS)
-    shared = replace(terms, pod_id=terms.pod_id or placement.placement_id)
+    slots = min(terms.pod_ads or _usual_ads(terms), MAX_SLOTS)
+    if slots <= 1:
+        return (placement,)
+    shared = replace(terms, pod_id=terms.pod_id or placement.placement_id, pod_ads=1)
+    stem = placement.placement_id
+    if len(stem) > _STEM_LIMIT:
+        stem = blake2b(stem.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     return tuple(
         replace(
             placement,
-            placement_id=f"{placement.placement_id}/{number}",
+            placement_id=f"{stem}/{number}",
             video=replace(shared, slot_in_pod=1 if number == 1 else -1 if number == slots else 0),
         )
         for number in range(1, slots + 1)
     )
+
+
+def slots_of_all(placements: Sequence[Placement]) -> tuple[tuple[Placement, ...], ...]:
+    """The slots of each placement of a page view, as `slots_of`; no name stands twice.
+
+    In a pod that has placements beside the dynamic one nobody knows which slot is the first or the last. Beyond
+    SLOTS_LIMIT in all a pod is sold as one placement.
+    """
+    if not any(placement.video is not None and placement.video.pod_duration_s for placement in placements):
+        return tuple((placement,) for placement in placements)
+    pods = Counter(placement.video.pod_id for placement in placements if placement.video is not None)
+    taken = {placement.placement_id for placement in placements}
+    room = SLOTS_LIMIT - len(placements)
+    found = []
+    for placement in placements:
+        slots = slots_of(placement)
+        if len(slots) - 1 > room or (len(slots) > 1 and any(slot.placement_id in taken for slot in slots)):
+            slots = (placement,)
+        elif (
+            len(slots) > 1
+            and placement.video is not None
+            and placement.video.pod_id
+            and pods[placement.video.pod_id] > 1
+        ):
+            slots = tuple(replace(slot, video=replace(_terms(slot), slot_in_pod=0)) for slot in slots)
+        room -= len(slots) - 1
+        taken.update(slot.placement_id for slot in slots)
+        found.append(slots)
+    return tuple(found)
+
+
+def _is_video_alone(placement: Placement) -> bool:
+    return (
+        not placement.flex_sizes
+        and placement.native is None
+        and all(shape[0] == Format.VIDEO for shape in placement.shapes)
+    )
+
+
+def _usual_ads(terms: VideoTerms) -> int:
+    shortest_s = min(terms.required_durations_s, default=terms.least_duration_s) or _USUAL_LENGTH_S
+    return terms.pod_duration_s // shortest_s
 
 
 def time_shares(bids: Iterable[PodBid], seconds: int, slots: int) -> list[int]:
@@ -77,18 +133,16 @@ def time_shares(bids: Iterable[PodBid], seconds: int, slots: int) -> list[int]:
     return shares
 
 
-def least_worth_micros(terms: VideoTerms, duration_s: int) -> int:
-    """What a video of this length is sold for at least, per thousand impressions (`mincpmpersec`)."""
-    return terms.least_cpm_per_second_micros * duration_s
-
-
 def pods_of(placements: Sequence[Placement], answers: Sequence[PlacementAnswer]) -> tuple[Pod, ...]:
-    """The pods of a page view with their documents: sold slots in their order, each ad with its number."""
+    """The pods of a page view with their documents: the first break first and the last one last, of each its sold slots
+    in their order, each ad with its number.
+    """
     by_pod: dict[str, list[int]] = {}
     for at, placement in enumerate(placements):
         if placement.video is not None and placement.video.pod_id:
             by_pod.setdefault(placement.video.pod_id, []).append(at)
-    return tuple(_pod(pod_id, rows, placements, answers) for pod_id, rows in by_pod.items())
+    in_order = sorted(by_pod.items(), key=lambda pod: _ORDER.get(_terms(placements[pod[1][0]]).pod_sequence, 1))
+    return tuple(_pod(pod_id, rows, placements, answers) for pod_id, rows in in_order)
 
 
 def _pod(pod_id: str, rows: list[int], placements: Sequence[Placement], answers: Sequence[PlacementAnswer]) -> Pod:
@@ -104,6 +158,7 @@ def _pod(pod_id: str, rows: list[int], placements: Sequence[Placement], answers:
     )
 
 
+# First and last, as slots and pods say it; all others stand between.
 _ORDER: Mapping[int, int] = {1: 0, -1: 2}
 
 

@@ -12,10 +12,8 @@ A markup is written once with macros in it and cut at them; for each impression 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import lru_cache
 from html import escape as _escape_html
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -41,48 +39,63 @@ _EVENT = "HAAT_EVENT_URL:"
 _DOLLAR = "\ue000"
 
 
-class EventUrls(Protocol):
-    """The addresses that hear of one impression; each is made when it is asked for.
+class Urls(Protocol):
+    """Where is heard what becomes of ads. An address is the same for every impression but for a token within it: one
+    token for all events of an impression, one for its click.
 
-    An address is an absolute URL in ASCII without quotes, angle brackets, backslashes, spaces and control characters.
+    An address is an absolute URL in ASCII without quotes, angle brackets, backslashes, spaces and control characters;
+    a token holds nothing that is escaped anywhere.
     """
 
-    def event(self, name: str) -> str:
-        """Where to tell that the event happened; one of EVENTS, `click` without going anywhere from there."""
+    def event(self, name: str) -> tuple[str, str]:
+        """What stands before and behind the token where the event is told; one of EVENTS, `click` without going
+        anywhere from there.
+        """
 
-    def click(self, landing_url: str) -> str:
-        """Where a click goes: it is counted, and leads on to the landing page."""
+    def click(self, landing_url: str) -> tuple[str, str]:
+        """The same for the address of a click, which is counted and leads on to the landing page."""
+
+    def tokens(self, impression_id: str, landing_url: str) -> tuple[str, str]:
+        """The token of one impression's events, and the token of its click."""
 
 
-UrlsOf = Callable[[str], EventUrls]
+class EventUrls:
+    """The addresses of one impression."""
 
+    __slots__ = ("_impression_id", "_urls")
 
-class PlainUrls:
-    """EventUrls without a signature: `<before><event>/<impression_id>`, a click with `?to=<landing page>`."""
-
-    __slots__ = ("_before", "_impression_id")
-
-    def __init__(self, before: str, impression_id: str) -> None:
-        self._before = before
+    def __init__(self, urls: Urls, impression_id: str) -> None:
+        self._urls = urls
         self._impression_id = impression_id
 
     def event(self, name: str) -> str:
-        """As EventUrls."""
-        return f"{self._before}{name}/{self._impression_id}"
+        """Where to tell that the event happened."""
+        return self._urls.tokens(self._impression_id, "")[0].join(self._urls.event(name))
 
     def click(self, landing_url: str) -> str:
-        """As EventUrls."""
-        return f"{self._before}click/{self._impression_id}?to={_quoted(landing_url)}"
+        """Where a click goes, and from there to the landing page."""
+        return self._urls.tokens(self._impression_id, landing_url)[1].join(self._urls.click(landing_url))
 
 
-def plain_urls(public_url: str) -> UrlsOf:
-    """Unsigned addresses below `public_url`, which has no slash at its end."""
-    before = f"{public_url}/e/"
+class PlainUrls:
+    """Urls without a signature, below an address without a slash at its end: `/e/<event>/<impression_id>`, a click
+    with `?to=<landing page>`.
+    """
 
-    def urls(impression_id: str) -> EventUrls:
-        return PlainUrls(before, impression_id)
+    def __init__(self, public_url: str) -> None:
+        self._before = f"{public_url}/e/"
 
-    return urls
+    def event(self, name: str) -> tuple[str, str]:
+        """As Urls."""
+        return f"{self._before}{name}/", ""
+
+    def click(self, landing_url: str) -> tuple[str, str]:
+        """As Urls."""
+        return f"{self._before}click/", f"?to={quote(landing_url, safe='')}"
+
+    def tokens(self, impression_id: str, _landing_url: str) -> tuple[str, str]:
+        """As Urls: the id itself."""
+        return impression_id, impression_id
 
 
 def event_macro(event: str) -> str:
@@ -110,22 +123,52 @@ class Template(msgspec.Struct, frozen=True, gc=False):
         """The markup with its macros."""
         return "".join(f"${{{part}}}" if at % 2 else part for at, part in enumerate(self.parts))
 
-    def fill(self, impression_id: str, urls: EventUrls, landing_url: str) -> str:
-        """The markup of one impression."""
-        parts = list(self.parts)
-        for at in self.ids:
-            parts[at] = impression_id
-        event = urls.event
+    def form(self, urls: Urls, landing_url: str) -> Form:
+        """All of it but what differs by impression."""
+        holes: dict[int, tuple[str, int, str]] = dict.fromkeys(self.ids, ("", _ID, ""))
         for at, name in self.events:
-            parts[at] = event(name)
+            before, behind = urls.event(name)
+            holes[at] = before, _EVENT_TOKEN, behind
         for at in self.clicks:
-            parts[at] = urls.click(landing_url)
+            before, behind = urls.click(landing_url)
+            holes[at] = before, _CLICK_TOKEN, behind
         for at in self.errors:
-            url = event("error")
-            parts[at] = f"{url}{'&' if '?' in url else '?'}code=[ERRORCODE]"
-        # Most addresses have no ampersand, and one look at them together finds that out.
-        if self.ampersand and "&" in "".join(parts[1::2]):
-            parts[1::2] = [part.replace("&", "&amp;") for part in parts[1::2]]
+            before, behind = urls.event("error")
+            holes[at] = before, _EVENT_TOKEN, f"{behind}{'&' if '?' in before + behind else '?'}code=[ERRORCODE]"
+        texts, kinds = [self.parts[0]], []
+        for at in range(1, len(self.parts), 2):
+            before, kind, behind = holes[at]
+            if self.ampersand:
+                before, behind = before.replace("&", "&amp;"), behind.replace("&", "&amp;")
+            kinds.append(kind)
+            texts[-1] += before
+            texts.append(behind + self.parts[at + 1])
+        parts = [""] * (2 * len(texts) - 1)
+        parts[::2] = texts
+        return Form(tuple(parts), tuple(kinds), landing_url)
+
+
+_ID: Final = 0
+_EVENT_TOKEN: Final = 1
+_CLICK_TOKEN: Final = 2
+
+
+class Form(msgspec.Struct, frozen=True, gc=False):
+    """A markup with holes: every other one of `parts` is a hole, for what `kinds` says: an impression's id, the token
+    of its events or of its click.
+    """
+
+    parts: tuple[str, ...]
+    kinds: tuple[int, ...]
+    landing_url: str
+
+    def fill(self, impression_id: str, urls: Urls) -> str:
+        """The markup of one impression."""
+        kinds = self.kinds
+        # A markup without any hole says nothing of its impression, and nobody signs for it.
+        values = (impression_id, *urls.tokens(impression_id, self.landing_url)) if kinds else ()
+        parts = list(self.parts)
+        parts[1::2] = [values[kind] for kind in kinds]
         return "".join(parts)
 
 
@@ -169,8 +212,3 @@ def json_template(value: object) -> Template:
 
 def _written(text: str) -> str:
     return _UNWRITABLE.sub("\ufffd", text)
-
-
-@lru_cache(maxsize=4096)
-def _quoted(url: str) -> str:
-    return quote(url, safe="")

@@ -9,13 +9,15 @@ import msgspec
 
 from common.clock import Clock
 from exchange.answer import Answer
+from exchange.openrtb.allowed_currencies import answer_currency
 from exchange.openrtb.floors import OneCurrency, Rates
 from exchange.openrtb.non_bids import NoBid
 from exchange.openrtb.placements import NotOffered
 from exchange.openrtb.problems import Problems
+from exchange.openrtb.seller_check import SellerCheck
 from exchange.openrtb.signals import Consent, FromConnection, without_decoders
 from exchange.openrtb.to_page_view import Terms, to_page_view
-from exchange.openrtb.to_response import Dialect, Links, answer_currency, dialect_of, no_bid, no_links, to_response
+from exchange.openrtb.to_response import Dialect, Links, dialect_of, no_bid, no_links, to_response
 from exchange.openrtb.upgrade import upgrade
 from exchange.openrtb.validation import validate
 from exchange.request import PageView
@@ -43,6 +45,7 @@ class OpenRtbAuctions:
         rates: Rates | None = None,
         consent: Consent = without_decoders,
         links: Links = no_links,
+        sellers: SellerCheck | None = None,
     ) -> None:
         self._hold_auction = hold_auction
         self._clock = clock
@@ -50,6 +53,7 @@ class OpenRtbAuctions:
         self._rates = rates if rates is not None else OneCurrency()
         self._consent = consent
         self._links = links
+        self._sellers = sellers
 
     def read(self, request: dict[str, Any]) -> Problems:
         """Make `request` one of 2.6, in place, and check it; InvalidRequest with all that is wrong, else warnings."""
@@ -65,6 +69,9 @@ class OpenRtbAuctions:
         """The response to a request that `read` has taken, sold in the name of `tenant_id`."""
         started_ns = self._clock.monotonic_ns()
         dialect = dialect_of(request)
+        if self._sellers is not None and (nbr := self._sellers.refusal(request, tenant_id, problems)):
+            response = no_bid(request, NoBid(nbr), dialect, self._took_ms(started_ns), problems.warnings)
+            return Answered(response, False, dialect)
         currency = answer_currency(request, self._terms.currency, self._rates)
         if not currency:
             response = no_bid(request, NoBid.NO_CURRENCY, dialect, self._took_ms(started_ns), problems.warnings)
@@ -79,7 +86,7 @@ class OpenRtbAuctions:
             now_ms=self._clock.now_ms(),
         )
         if asked.view is None:
-            unpriced = NotOffered.UNSUPPORTED_CURRENCY in asked.placement_of
+            unpriced = NotOffered.UNSUPPORTED_CURRENCY in asked.placements_of
             reason = NoBid.NO_CURRENCY if unpriced else NoBid.NO_FORMAT
             response = no_bid(request, reason, dialect, self._took_ms(started_ns), problems.warnings)
             return Answered(response, False, dialect)

@@ -21,6 +21,7 @@ from exchange.openrtb.problems import InvalidRequest, as_json, one_problem
 from exchange.openrtb.protobuf import request_from_bytes, response_to_bytes
 from exchange.openrtb.publishers import Publishers
 from exchange.openrtb.signals import FromConnection
+from exchange.user_ids import COOKIE
 
 PATH: Final = "/openrtb2/auction"
 VERSION: Final = "2.6"
@@ -124,6 +125,7 @@ class OpenRtbEdge:
             user_agent=headers.get("user-agent", ""),
             gpc=headers.get("sec-gpc") == "1",
             dnt=headers.get("dnt") == "1",
+            uids=http.cookies.get(COOKIE, ""),
         )
         answered = await self._auctions.answer(request, problems, tenant_id, connection)
         return _response(answered, http, protobuf)

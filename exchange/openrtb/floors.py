@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from common.money import MICROS
+from exchange.request import LengthFloors
 
 # OpenRTB 2.6 §3.2.4 and §3.2.12: the currency of a floor that names none; a deal does not inherit its impression's.
 DEFAULT_CURRENCY: Final = "USD"
+
+# A range of lengths without an end.
+LONGEST_S: Final = 86_400
 
 
 class Rates(Protocol):
@@ -69,11 +73,15 @@ def floor_micros(held: Mapping[str, Any], rates: Rates, currency: str) -> int | 
     return rates.convert(micros_up(price), held.get("bidfloorcur", DEFAULT_CURRENCY), currency, up=True)
 
 
-def highest(floors: Iterable[int | None]) -> int | None:
-    """The strictest of several floors; None when one of them cannot be told in the auction's currency."""
-    most = 0
-    for floor in floors:
+def floors_by_length(held: Mapping[str, Any], source: str, rates: Rates, currency: str) -> LengthFloors | None:
+    """`durfloors` or `mincpmpersec` of a video or a deal, whose floors are in `source`, in micros of `currency`; None
+    when there is no rate.
+    """
+    ranges: list[tuple[int, int, int]] = []
+    for one in held.get("durfloors") or ():
+        floor = floor_micros({**one, "bidfloorcur": source}, rates, currency)
         if floor is None:
             return None
-        most = max(most, floor)
-    return most
+        ranges.append((one.get("mindur", 1), one.get("maxdur", LONGEST_S), floor))
+    per_second = floor_micros({"bidfloor": held.get("mincpmpersec"), "bidfloorcur": source}, rates, currency)
+    return None if per_second is None else LengthFloors(tuple(ranges), per_second)

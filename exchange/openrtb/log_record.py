@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from common.consent import Permission, Purpose
+from exchange.placement_wire import video_message
 from exchange.request import FlexSize, Format, PageView, Placement
 from protos import exchange_pb2 as pb
 
@@ -31,6 +32,7 @@ def log_record(view: PageView, currency: str) -> bytes:
         price_rule=view.price_rule,  # type: ignore[arg-type]  # an open enum: numbers of OpenRTB's `at`
         tmax_ms=view.tmax_ms,
         viewed_at_ms=view.viewed_at_ms,
+        currencies=view.currencies,
     )
     message.consent.granted.extend(_granted(view.permissions))  # type: ignore[arg-type]  # the enum's own numbers
     page, device = message.page, message.device
@@ -70,6 +72,7 @@ def _placement(placement: Placement) -> pb.Placement:
         blocked_categories=placement.blocked_categories,
         blocked_advertisers=placement.blocked_advertisers,
         position=placement.position,
+        video=video_message(placement.video) if placement.video is not None else None,
     )
 
 

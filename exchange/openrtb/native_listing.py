@@ -9,7 +9,7 @@ import msgspec
 from exchange.openrtb.codec import to_json
 from exchange.request import NativeTerms
 
-_SPONSORED, _DESCRIPTION, _DOMAIN, _PRODUCT = 1, 2, 11, 13
+_SPONSORED, _DESCRIPTION, _PRICE, _DOMAIN, _CALL, _PRODUCT = 1, 2, 6, 11, 12, 13
 _ICON: Final = 1
 
 
@@ -35,7 +35,9 @@ def _asset(asked: tuple[int, str, int, bool, int, int, int], facts: dict[str, An
     if kind == "data":
         text = {
             _SPONSORED: facts.get("sponsored_by"),
-            _DESCRIPTION: facts.get("title"),
+            _DESCRIPTION: facts.get("body") or facts.get("title"),
+            _PRICE: facts.get("price_text"),
+            _CALL: facts.get("call_to_action"),
             _DOMAIN: facts.get("sponsored_by"),
             _PRODUCT: facts.get("product_id"),
         }.get(type_)

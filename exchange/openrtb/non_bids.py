@@ -17,6 +17,8 @@ class NoBid(IntEnum):
 
     TECHNICAL_ERROR = 1
     INVALID_REQUEST = 2
+    # The site's ads.txt does not name us.
+    ADS_TXT_VIOLATION = 12
     # Of this exchange: an auction was held, and nothing was sold.
     NOTHING_SOLD = 500
     # No impression has a format that this exchange sells.
@@ -70,6 +72,7 @@ STATUS_OF: Final[dict[int, int]] = {
     Refusal.SPEND_UNKNOWN: 100,
     Refusal.PRIVATE_AUCTION: 200,
     Refusal.EXCHANGE_PAUSED: 0,
+    Refusal.GROUP_NOT_WON: 300,
 }
 _GENERAL: Final = 0
 

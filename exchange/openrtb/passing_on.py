@@ -1,7 +1,9 @@
 """What of the request do outside bidders see? OpenRTB 2.6 without what the visitor did not agree to share.
 
-Without the permission to share: no user but its consent signals, no ids of the device, coordinates of two decimals, an
-address cut to /24 or /48. What was addressed to this exchange alone (`ext.prebid`, parameters) is not passed on either.
+Without the permission to share: no user but its consent signals, no ids of the device, an address cut to /24 or /48.
+Without that for precise location, and never without sharing: coordinates of two decimals, no postcode. What was
+addressed to this exchange alone is not passed on either: `ext.prebid`, parameters, and `user.buyeruid`, which is our id
+of the visitor; what bidders call the visitor is told to each of them by itself.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from common.consent import Permission
 from exchange.openrtb.codec import to_json
 
 _SHARE: Final = int(Permission.SHARE)
+_PRECISELY: Final = int(Permission.SHARE | Permission.PRECISE_LOCATION)
 _OURS_ALONE: Final = ("prebid", "bidder", "haat")
 _DEVICE_IDS: Final = ("ifa", "didsha1", "didmd5", "dpidsha1", "dpidmd5", "macsha1", "macmd5")
 _PRECISE: Final = ("accuracy", "lastfix", "zip")
@@ -30,11 +33,17 @@ def for_bidders(
         _replace(passed, "ext", {key: held for key, held in passed["ext"].items() if key not in _OURS_ALONE})
     if chain is not None:
         passed["source"] = {**request.get("source", {}), "schain": chain}
+    if "user" in passed:
+        _replace(passed, "user", _shared_user(passed["user"]))
     if not permissions & _SHARE:
         if "user" in passed:
             _replace(passed, "user", _user(passed["user"]))
         if "device" in passed:
             passed["device"] = _device(passed["device"])
+    elif permissions & _PRECISELY != _PRECISELY:
+        for name in ("user", "device"):
+            if "geo" in passed.get(name, ()):
+                passed[name] = {**passed[name], "geo": _geo(passed[name]["geo"])}
     return to_json(passed)
 
 
@@ -44,6 +53,16 @@ def _imp(imp: Mapping[str, Any]) -> Mapping[str, Any]:
         return imp
     passed = dict(imp)
     _replace(passed, "ext", {key: held for key, held in ext.items() if key not in _OURS_ALONE})
+    return passed
+
+
+def _shared_user(user: Mapping[str, Any]) -> Mapping[str, Any]:
+    ext = user.get("ext") or {}
+    if "buyeruid" not in user and "prebid" not in ext:
+        return user
+    passed = {key: held for key, held in user.items() if key != "buyeruid"}
+    if "prebid" in ext:
+        _replace(passed, "ext", {key: held for key, held in ext.items() if key != "prebid"})
     return passed
 
 

@@ -7,17 +7,24 @@ from enum import IntEnum
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from exchange.openrtb.floors import DEFAULT_CURRENCY, Rates, floor_micros, highest, micros_up
+from exchange.creatives import native as assets
+from exchange.creatives.pods import MAX_SLOTS
+from exchange.openrtb.floors import DEFAULT_CURRENCY, Rates, floor_micros, floors_by_length
 from exchange.openrtb.native_validation import PRODUCT_CONTEXT, read_native
-from exchange.request import Deal, FlexSize, Format, NativeTerms, Placement, VideoTerms
+from exchange.request import Deal, FlexSize, Format, LengthFloors, NativeTerms, Placement, VideoTerms
 
 ID_LIMIT: Final = 64
 _BANNER, _VIDEO = int(Format.BANNER), int(Format.VIDEO)
 _LISTING = (int(Format.PRODUCT_LISTING), 0, 0)
 _NATIVE = (int(Format.NATIVE), 0, 0)
-# What a product listing can fill: a title, the picture of the product, and texts of these types of Native 1.2 §7.4:
-# sponsored by, description, the advertiser's domain, and the product's id of the product listing extension.
-LISTING_DATA_TYPES: Final = frozenset({1, 2, 11, 13})
+# What a product listing can fill: a title, the picture of the product, and texts of these types of Native 1.2 §7.4, the
+# last of them the product's id of the product listing extension. Whether a product has them is seen when it is sold.
+LISTING_DATA_TYPES: Final = frozenset(
+    {
+        assets.SPONSORED, assets.DESCRIPTION, assets.RATING, assets.LIKES, assets.DOWNLOADS, assets.PRICE,
+        assets.SALE_PRICE, assets.SHOWN_URL, assets.CALL_TO_ACTION, assets.PRODUCT_ID,
+    }
+)  # fmt: skip
 _LISTING_KINDS: Final = ("title", "img")
 
 
@@ -45,24 +52,20 @@ def read_placement(
     video: VideoTerms | None = None
     native: NativeTerms | None = None
     attributes: tuple[int, ...] = ()
-    categories = blocks.categories
+    categories, apis = blocks.categories, tuple[int, ...]()
     floor = floor_micros(imp, rates, currency)
     if (held := imp.get("banner")) is not None:
         shapes, flexible = _sizes(held)
         attributes = tuple(held.get("battr") or ())
+        apis += tuple(held.get("api") or ())
     if (held := imp.get("video")) is not None:
         shapes.append((_VIDEO, held.get("w", 0), held.get("h", 0)))
-        per_second = 0
-        if said := held.get("mincpmpersec"):
-            source = imp.get("bidfloorcur", DEFAULT_CURRENCY)
-            converted = rates.convert(micros_up(said), source, currency, up=True)
-            if converted is None:
-                return NotOffered.UNSUPPORTED_CURRENCY
-            per_second = converted
-        if durations := held.get("durfloors"):
-            floor = highest([floor, *(floor_micros(one, rates, currency) for one in durations)])
-        video = _video_terms(held, per_second)
+        by_length = floors_by_length(held, imp.get("bidfloorcur", DEFAULT_CURRENCY), rates, currency)
+        if by_length is None:
+            return NotOffered.UNSUPPORTED_CURRENCY
+        video = _video_terms(held, by_length)
         attributes += tuple(held.get("battr") or ())
+        apis += tuple(held.get("api") or ())
     if (held := imp.get("native")) is not None:
         asked = read_native(held["request"])
         native = asked.terms
@@ -74,6 +77,7 @@ def read_placement(
             # The product listing extension's blocked product categories.
             categories += tuple(word.lower() for word in feed.get("bprodcat") or () if type(word) is str)
         attributes += tuple(held.get("battr") or ())
+        apis += tuple(held.get("api") or ())
     if floor is None:
         return NotOffered.UNSUPPORTED_CURRENCY
     if not shapes and not flexible:
@@ -94,6 +98,8 @@ def read_placement(
         deals=_deals(pmp, rates, currency) if pmp is not None else (),
         private_auction=pmp is not None and bool(pmp.get("private_auction")),
         for_sale_s=imp.get("exp", 0),
+        blocked_types=tuple((imp.get("banner") or {}).get("btype") or ()),
+        apis=apis,
     )
 
 
@@ -135,7 +141,7 @@ def _sizes(banner: Mapping[str, Any]) -> tuple[list[tuple[int, int, int]], tuple
     return list(fixed), tuple(flexible)
 
 
-def _video_terms(video: Mapping[str, Any], per_second_micros: int) -> VideoTerms:
+def _video_terms(video: Mapping[str, Any], by_length: LengthFloors) -> VideoTerms:
     return VideoTerms(
         mimes=tuple(mime.lower() for mime in video["mimes"]),
         least_duration_s=video.get("minduration", 0),
@@ -145,9 +151,11 @@ def _video_terms(video: Mapping[str, Any], per_second_micros: int) -> VideoTerms
         skippable=video.get("skip", -1),
         pod_id=video.get("podid", "")[:ID_LIMIT],
         pod_duration_s=video.get("poddur", 0),
-        pod_ads=video.get("maxseq", 0),
+        pod_ads=min(video.get("maxseq", 0), MAX_SLOTS),
         slot_in_pod=video.get("slotinpod", 0),
-        least_cpm_per_second_micros=per_second_micros,
+        least_cpm_per_second_micros=by_length.per_second_micros,
+        pod_sequence=video.get("podseq", 0),
+        floor_ranges=by_length.ranges,
     )
 
 
@@ -156,7 +164,8 @@ def _deals(pmp: Mapping[str, Any], rates: Rates, currency: str) -> tuple[Deal, .
     deals = []
     for deal in pmp.get("deals") or ():
         floor = floor_micros(deal, rates, currency)
-        if floor is not None:
+        by_length = floors_by_length(deal, deal.get("bidfloorcur", DEFAULT_CURRENCY), rates, currency)
+        if floor is not None and by_length is not None:
             deals.append(
                 Deal(
                     deal_id=deal["id"],
@@ -165,6 +174,7 @@ def _deals(pmp: Mapping[str, Any], rates: Rates, currency: str) -> tuple[Deal, .
                     seats=tuple(deal.get("wseat") or ()),
                     advertiser_domains=tuple(domain.lower() for domain in deal.get("wadomain") or ()),
                     guaranteed=deal.get("guar") == 1,
+                    by_length=by_length if by_length.ranges or by_length.per_second_micros else None,
                 )
             )
     return tuple(deals)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from common.consent import Purpose, decide
+from common.consent import Permission, Purpose, decide
 from common.consent_signals import ConsentSignals
 from common.countries import alpha_2
 
@@ -17,15 +17,19 @@ from common.countries import alpha_2
 Consent = Callable[[ConsentSignals], int]
 
 _ALL: Final = 255
+_HOUSE_ONLY: Final = int(Permission.HOUSE_ADS_ONLY)
 
 
 class FromConnection(NamedTuple):
-    """What the connection says where the request is silent, and the headers that count beside it."""
+    """What the connection says where the request is silent, and the headers that count beside it; `uids` is the value
+    of the cookie in which bidders know this browser.
+    """
 
     ip: str = ""
     user_agent: str = ""
     gpc: bool = False
     dnt: bool = False
+    uids: str = ""
 
 
 def signals_of(request: Mapping[str, Any], connection: FromConnection) -> tuple[ConsentSignals, ...]:
@@ -65,10 +69,13 @@ def signals_of(request: Mapping[str, Any], connection: FromConnection) -> tuple[
 
 
 def permissions_of(signals: Iterable[ConsentSignals], consent: Consent) -> int:
-    """What all of the sets allow."""
+    """What all of the sets allow; the house's own ads alone where one of them leaves no more."""
     bits = _ALL
     for one in signals:
-        bits &= consent(one)
+        allowed = consent(one)
+        if allowed & _HOUSE_ONLY:
+            return _HOUSE_ONLY
+        bits &= allowed
     return bits
 
 

@@ -10,10 +10,14 @@ import msgspec
 
 from common.consent import Permission
 from common.countries import alpha_2
+from exchange.creatives.pods import slots_of_all
+from exchange.openrtb.allowed_currencies import bid_currencies
+from exchange.openrtb.buyer_ids import Sharing, buyer_ids, withheld_from
 from exchange.openrtb.floors import Rates
 from exchange.openrtb.log_record import log_record
 from exchange.openrtb.passing_on import for_bidders
 from exchange.openrtb.placements import ID_LIMIT, Blocks, NotOffered, digest_of, placement_ids, read_placement
+from exchange.openrtb.pods import imp_of_slot
 from exchange.openrtb.signals import Consent, FromConnection, permissions_of, signals_of
 from exchange.request import PageView, Placement, PriceRule
 from exchange.supply_chain import OurNode, with_our_node
@@ -33,7 +37,8 @@ _DEVICES: Final = {1: 1, 2: 3, 3: 4, 4: 1, 5: 2, 6: 4, 7: 4}
 
 class Terms(msgspec.Struct, frozen=True):
     """What the exchange has settled: its currency, the time it takes by default, what the network takes of `tmax`, its
-    link in supply chains (None: it adds none), and whether outside bidders want the request itself.
+    link in supply chains (None: it adds none), whether outside bidders want the request itself, and with whom of them
+    ids of the visitor may be shared.
     """
 
     currency: str
@@ -41,13 +46,16 @@ class Terms(msgspec.Struct, frozen=True):
     network_ms: int = 0
     node: OurNode | None = None
     passes_on: bool = False
+    sharing: Sharing = Sharing()
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
-    """A page view and how it came from the request: `placement_of[imp]` is its placement, or NotOffered."""
+    """A page view and how it came from the request: `placements_of[imp]` are its placements, of which a dynamic pod has
+    one for each slot and all else has one, or NotOffered.
+    """
 
     view: PageView | None
-    placement_of: tuple[int | NotOffered, ...]
+    placements_of: tuple[range | NotOffered, ...]
 
 
 def to_page_view(
@@ -65,21 +73,28 @@ def to_page_view(
     blocks = Blocks(
         _lower(request.get("bcat") or ()), _lower(request.get("badv") or ()), tuple(request.get("bapp") or ())
     )
+    read = [
+        read_placement(imp, name, blocks, rates, terms.currency)
+        for imp, name in zip(imps, placement_ids(imps), strict=True)
+    ]
+    slots_by_offer = iter(slots_of_all([found for found in read if not isinstance(found, NotOffered)]))
     placements: list[Placement] = []
     offered: list[dict[str, Any]] = []
-    placement_of: list[int | NotOffered] = []
-    for imp, name in zip(imps, placement_ids(imps), strict=True):
-        placement = read_placement(imp, name, blocks, rates, terms.currency)
-        if isinstance(placement, NotOffered):
-            placement_of.append(placement)
-        else:
-            placement_of.append(len(placements))
-            placements.append(placement)
-            offered.append(imp)
+    placements_of: list[range | NotOffered] = []
+    for imp, found in zip(imps, read, strict=True):
+        if isinstance(found, NotOffered):
+            placements_of.append(found)
+            continue
+        slots = next(slots_by_offer)
+        placements_of.append(range(len(placements), len(placements) + len(slots)))
+        placements += slots
+        offered += [imp] if len(slots) == 1 else [imp_of_slot(imp, slot) for slot in slots]
     if not placements:
-        return Asked(None, tuple(placement_of))
+        return Asked(None, tuple(placements_of))
 
-    permissions = permissions_of(signals_of(request, connection), consent)
+    signals = signals_of(request, connection)
+    permissions = permissions_of(signals, consent)
+    withheld = withheld_from(signals, permissions, terms.sharing)
     user, device = request.get("user") or {}, request.get("device") or {}
     site, app = request.get("site"), request.get("app")
     # A screen has keywords and content, and neither an address nor categories of its own.
@@ -114,9 +129,12 @@ def to_page_view(
         blocked_seats=tuple(request.get("bseat") or ()),
         allowed_languages=_languages(request),
         allowed_categories=_lower(request.get("acat") or ()),
+        buyer_ids=buyer_ids(user, connection.uids, permissions, terms.sharing, withheld, now_ms),
+        withheld_from=withheld,
+        currencies=bid_currencies(request, terms.currency, rates),
         openrtb=_passed_on(request, offered, permissions, terms, tenant_id, connection) if terms.passes_on else b"",
     )
-    return Asked(msgspec.structs.replace(view, wire=log_record(view, terms.currency)), tuple(placement_of))
+    return Asked(msgspec.structs.replace(view, wire=log_record(view, terms.currency)), tuple(placements_of))
 
 
 def _passed_on(

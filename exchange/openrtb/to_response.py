@@ -17,9 +17,10 @@ from exchange.openrtb.floors import Rates
 from exchange.openrtb.native_listing import as_native
 from exchange.openrtb.non_bids import NoBid, status_of
 from exchange.openrtb.placements import NotOffered
+from exchange.openrtb.pods import pods_in_words
 from exchange.openrtb.problems import Problem
 from exchange.openrtb.to_page_view import Asked
-from exchange.request import Format, PricingModel
+from exchange.request import Format, Placement, PricingModel
 
 # Whose bid it is where an unsold impression has no bidder of its own, and the name that Prebid's clients know us by.
 OUR_SEAT: Final = "haat"
@@ -30,8 +31,8 @@ _MARKUP_TYPE: Final = {
     Format.NATIVE: (4, "native"),
     Format.PRODUCT_LISTING: (4, "native"),
 }
-# nurl, burl and lurl of an ad, by name; those that there are.
-Links = Callable[[Ad], Mapping[str, str]]
+# nurl, burl and lurl of an ad, by name, those that there are; told whether a browser asked, as Prebid's clients are.
+Links = Callable[[Ad, bool], Mapping[str, str]]
 
 
 class Dialect(msgspec.Struct, frozen=True):
@@ -41,7 +42,7 @@ class Dialect(msgspec.Struct, frozen=True):
     explains: bool = False
 
 
-def no_links(_ad: Ad) -> Mapping[str, str]:
+def no_links(_ad: Ad, _from_browser: bool) -> Mapping[str, str]:
     """An exchange that is told of wins otherwise."""
     return {}
 
@@ -51,14 +52,6 @@ def dialect_of(request: Mapping[str, Any]) -> Dialect:
     prebid = (request.get("ext") or {}).get("prebid")
     debug = type(prebid) is dict and bool(prebid.get("debug"))
     return Dialect(prebid=prebid is not None, explains=debug or bool(request.get("test")))
-
-
-def answer_currency(request: Mapping[str, Any], ours: str, rates: Rates) -> str:
-    """The currency to answer in: ours where it is taken, else the first that there is a rate for; empty without one."""
-    wanted = request.get("cur")
-    if not wanted or ours in wanted:
-        return ours
-    return next((code for code in wanted if rates.convert(MICROS, ours, code, up=False) is not None), "")
 
 
 def to_response(
@@ -77,30 +70,32 @@ def to_response(
     """The response to a request whose auction was held; without `seatbid`, and with `nbr`, when nothing was sold."""
     seats: dict[str, list[dict[str, Any]]] = {}
     unsold: dict[str, list[dict[str, Any]]] = {}
-    for imp, at in zip(request["imp"], asked.placement_of, strict=True):
-        placed = None if isinstance(at, NotOffered) else answer.placements[at]
+    for imp, places in zip(request["imp"], asked.placements_of, strict=True):
         asked_seat = _asked_seat(imp) if dialect.prebid else ""
-        ad = placed.ad if placed is not None else None
-        if ad is None:
-            status = int(at) if placed is None else status_of(placed.no_ad_reason)
+        sold: list[tuple[Placement, Ad]] = []
+        if isinstance(places, NotOffered):
+            status = int(places)
+        else:
+            assert asked.view is not None
+            answers = [answer.placements[at] for at in places]
+            status = status_of(answers[0].no_ad_reason)
+            slots = asked.view.placements[places.start : places.stop]
+            sold = [(slot, placed.ad) for slot, placed in zip(slots, answers, strict=True) if placed.ad is not None]
+        if not sold:
             unsold.setdefault(asked_seat or OUR_SEAT, []).append({"impid": imp["id"], "statuscode": status})
-            continue
-        price = rates.convert(ad.worth_micros, ours, currency, up=False)
-        assert price is not None, "the currency of an answer has a rate"
-        assert asked.view is not None
-        assert not isinstance(at, NotOffered)
-        placement = asked.view.placements[at]
-        markup = ad.markup
-        if placement.native is not None and ad.facts.format == Format.PRODUCT_LISTING:
-            markup = as_native(markup, placement.native)
-        seat = asked_seat or ad.facts.advertiser_id or ad.bidder
-        seats.setdefault(seat, []).append(_bid(ad, imp, markup, price, placement.for_sale_s, links, dialect.prebid))
+        for slot, ad in sold:
+            price = rates.convert(ad.worth_micros, ours, currency, up=False)
+            assert price is not None, "the currency of an answer has a rate"
+            seat = asked_seat or ad.facts.advertiser_id or ad.bidder
+            seats.setdefault(seat, []).append(_bid(ad, imp, slot, price, links, dialect.prebid))
     response: dict[str, Any] = {"id": request["id"], "cur": currency, "bidid": answer.auction_id}
     if seats or dialect.prebid:
         response["seatbid"] = [{"seat": seat, "bid": bids} for seat, bids in seats.items()]
     if not seats:
         response["nbr"] = int(NoBid.NOTHING_SOLD)
     response["ext"] = _ext(request, seats, unsold, dialect, took_ms, warnings)
+    if pods := pods_in_words(answer):
+        response["ext"]["haat"] = {"pods": pods}
     return response
 
 
@@ -124,9 +119,11 @@ def no_bid(
 
 
 def _bid(
-    ad: Ad, imp: Mapping[str, Any], markup: str, price_micros: int, for_sale_s: int, links: Links, prebid: bool
+    ad: Ad, imp: Mapping[str, Any], placement: Placement, price_micros: int, links: Links, prebid: bool
 ) -> dict[str, Any]:
-    facts = ad.facts
+    facts, markup = ad.facts, ad.markup
+    if placement.native is not None and facts.format == Format.PRODUCT_LISTING:
+        markup = as_native(markup, placement.native)
     markup_type, prebid_name = _MARKUP_TYPE[Format(facts.format)]
     bid: dict[str, Any] = {
         "id": ad.impression_id,
@@ -141,17 +138,25 @@ def _bid(
         bid["cid"] = facts.line_item_id
     if facts.width and facts.height:
         bid["w"], bid["h"] = facts.width, facts.height
-    if for_sale_s:
-        bid["exp"] = for_sale_s
+    if placement.for_sale_s:
+        bid["exp"] = placement.for_sale_s
+    if facts.duration_s:
+        bid["dur"] = facts.duration_s
+    if placement.video is not None and placement.video.pod_id:
+        bid["slotinpod"] = placement.video.slot_in_pod
     if ad.deal_id:
         bid["dealid"] = ad.deal_id
-    bid.update(links(ad))
+    told = links(ad, prebid)
+    bid.update(told)
     ext: dict[str, Any] = {}
     if facts.pricing_model != PricingModel.CPM:
         # What the price is for where it is not for a thousand impressions: the bid's `price` is then expected.
         ext["haat"] = {"pricing_model": facts.pricing_model, "price_micros": ad.price_micros}
     if prebid:
         ext["prebid"] = {"type": prebid_name, "meta": {"advertiserDomains": [facts.advertiser_domain]}}
+        if facts.format == Format.VIDEO and "nurl" in told:
+            # Prebid's clients take no instream video without a key of a cache; ours serves it under the bid's id.
+            ext["prebid"]["cache"] = {"vastXml": {"url": told["nurl"], "cacheId": ad.impression_id}}
     if ext:
         bid["ext"] = ext
     return bid
