@@ -27,10 +27,11 @@ class Calibration(msgspec.Struct, frozen=True):
         """Probabilities of raw scores, float64, within [1e-6, 1 - 1e-6]; never falls when the raw score rises."""
         if self.method == "platt":
             # Beyond ±50 the result is at its bounds anyway, and exp stays in range.
-            chances = 1.0 / (1.0 + np.exp(-np.clip(self.slope * raw + self.offset, -50.0, 50.0)))
+            chances = 1.0 / (1.0 + np.exp(-np.minimum(np.maximum(self.slope * raw + self.offset, -50.0), 50.0)))
         else:
             chances = np.interp(raw, self.raw, self.probability)
-        return np.clip(chances, LEAST, MOST).astype(np.float64)
+        bounded: NDArray[np.float64] = np.minimum(np.maximum(chances, LEAST), MOST)
+        return bounded
 
     def is_monotone(self) -> bool:
         """Do the numbers describe a map that never falls? A manifest with others is refused."""

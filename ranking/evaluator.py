@@ -98,7 +98,8 @@ class Evaluator:
             ("page", page_rows, pages),
             ("position", position_rows, positions),
         ):
-            inside = index.min() >= 0 and index.max() < len(masks)
+            # As an unsigned number what is below zero is very large.
+            inside = np.maximum.reduce(index.astype(np.uint32)) < len(masks)
             assert inside, f"a {name} row lies outside of its {len(masks)} masks"
             assert masks.shape[1] == self.trees, f"the {name} masks were made by another forest"
         table = self.tables["pair"]

@@ -51,16 +51,20 @@ def compare(
     weights: Values,
     resamples: int,
     seed: int,
+    groups: NDArray[np.int64] | None = None,
 ) -> tuple[dict[str, Measured], dict[str, Measured], dict[str, Measured]]:
     """Measures of the model, of the prior, and of model - prior.
 
     Impressions are drawn anew with replacement, the same ones for both: the interval of the difference is paired.
+    With `groups` (one entry per impression) whole groups are drawn: impressions of one session are not independent.
     """
     sides = (_Sorted(clicks, model), _Sorted(clicks, prior))
     chance = np.random.default_rng(seed)
+    names, member = (np.arange(len(clicks)),) * 2 if groups is None else np.unique(groups, return_inverse=True)
+    count = len(names)
     drawn = np.empty((resamples, 2, len(MEASURES)))
     for at in range(resamples):
-        times = np.bincount(chance.integers(0, len(clicks), len(clicks)), minlength=len(clicks))
+        times = np.bincount(chance.integers(0, count, count), minlength=count)[member]
         for number, side in enumerate(sides):
             drawn[at, number] = list(side.measure(weights * times).values())
     values = np.array([list(side.measure(weights).values()) for side in sides])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import BackendUnavailable, FieldError, InvalidInput
+from common.whole_files import replace_files
 from ranking import open_bandit
 from ranking.calibration import UNCALIBRATED, Calibration, fit_calibration
 from ranking.evaluation import Evaluation, PartCount, judge, written
@@ -235,12 +234,7 @@ def _check_clicks(examples: Examples, parts: Parts) -> None:
 
 def _write(out: Path, files: dict[str, bytes]) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".training-", dir=out) as fresh:
-            for name, content in files.items():
-                (Path(fresh) / name).write_bytes(content)
-            for name in files:
-                os.replace(Path(fresh) / name, out / name)
+        replace_files(out, files)
     except OSError as trouble:
         raise BackendUnavailable(
             f"the model cannot be written to {out} ({trouble.strerror or trouble}); free the disk or choose another"

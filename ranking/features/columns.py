@@ -32,7 +32,7 @@ def of_products(product_ids: Sequence[str], attributes: Sequence[Attributes | No
 
 def of_pages(pages: Pages, state: FeatureState) -> Columns:
     """Page columns, float64 [pages, 8]."""
-    return np.hstack([context.of_pages(pages), visitor.of_pages(pages, state), history.of_pages(pages)])
+    return np.concatenate((context.of_pages(pages), visitor.of_pages(pages, state), history.of_pages(pages)), axis=1)
 
 
 def of_positions(positions: NDArray[np.int32]) -> Columns:
