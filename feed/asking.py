@@ -9,7 +9,9 @@ import msgspec
 
 from common.consent import Permission, decide
 from common.errors import FieldError
+from feed.actions import OF_PRODUCTS, ActionKind
 from feed.post_rules import MAX_URL_CHARS, has_control_characters, is_id, shown
+from feed.verdict import Label
 
 MAX_ID_CHARS = 64
 MAX_PAGE_SIZE = 50
@@ -130,20 +132,36 @@ def size_errors(page_size: int, ad_slots: int, excluded: Sequence[str]) -> list[
     ]
 
 
-def action_errors(actions: Sequence[tuple[int, str, str]]) -> list[FieldError]:
-    """Fields of (kind, subject id, action id) that cannot be taken."""
+def action_errors(actions: Sequence[tuple[int, str, str, str]]) -> list[FieldError]:
+    """Fields of (kind, subject id, action id, detail) that cannot be taken."""
     errors = _too_many("actions", actions, MAX_ACTIONS)
     if not actions:
         errors.append(FieldError("actions", "no action", f"give 1 to {MAX_ACTIONS}"))
-    for at, (kind, subject_id, action_id) in enumerate(actions[:MAX_ACTIONS]):
-        if not 1 <= kind <= 5:
+    for at, (kind, subject_id, action_id, detail) in enumerate(actions[:MAX_ACTIONS]):
+        if kind not in _KINDS:
             errors.append(FieldError(f"actions[{at}].kind", str(kind), "give a KIND_ that is named, such as KIND_LIKE"))
         if not is_id(subject_id):
             errors.append(FieldError(f"actions[{at}].subject_id", shown(subject_id), "give a post or a creator"))
         if not is_id(action_id):
             remedy = f"give 1 to {MAX_ID_CHARS} printable characters, fresh for each action"
             errors.append(FieldError(f"actions[{at}].action_id", shown(action_id), remedy))
+        if detail and (remedy := _wrong_detail(kind, detail)):
+            errors.append(FieldError(f"actions[{at}].detail", shown(detail), remedy))
     return errors
+
+
+_KINDS = frozenset(ActionKind)
+# What a person may say of a post; the other labels are what machines find.
+REPORT_LABELS = tuple(label.value for label in Label if label not in (Label.VELOCITY, Label.REPORTED))
+
+
+def _wrong_detail(kind: int, detail: str) -> str:
+    """What to give instead, empty when the detail goes with the kind."""
+    if kind == ActionKind.REPORT:
+        return "" if detail in REPORT_LABELS else f"give one of {', '.join(REPORT_LABELS)}"
+    if kind in OF_PRODUCTS:
+        return "" if is_id(detail) else "give the id of a product"
+    return "leave it out: only reports, purchases and returns have one"
 
 
 def _too_many(field: str, values: Sequence[object], limit: int) -> list[FieldError]:

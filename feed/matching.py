@@ -27,9 +27,14 @@ def match(weights: Weights, shelf: Shelf, rows: Rows) -> NDArray[np.float64]:
 
 def strongest(weights: Weights, shelf: Shelf, row: int) -> Term | None:
     """The term of a row that counts most, None when none counts for it."""
-    codes = shelf.term_codes(row)
-    code = max(codes, key=lambda code: weights.get(code, 0.0))
-    return shelf.term_of[code] if weights.get(code, 0.0) > 0 else None
+    if not weights:
+        return None
+    best, most = None, 0.0
+    for code in shelf.term_codes(row):
+        weight = weights.get(code, 0.0)
+        if weight > most:
+            best, most = code, weight
+    return None if best is None else shelf.term_of[best]
 
 
 def shown_term(term: Term) -> str:

@@ -15,25 +15,26 @@ from accounts.grpc_edge import Caller, Method, handlers_for
 from accounts.ports import ApiKeys
 from common.clock import Clock
 from common.consent import Permission
-from common.errors import BackendUnavailable, FieldError, InvalidInput, NotFound
+from common.errors import BackendUnavailable, FieldError, InvalidInput
 from feed import asking
 from feed.actions import Action, ActionKind
+from feed.ad_rules import fit
 from feed.ad_slots import AdSlots
 from feed.asking import AskedVisitor
 from feed.cursor import Chain, Cursors
 from feed.index import FeedIndex
+from feed.kept_ads import key_of
 from feed.mixing import mix
 from feed.page import Page, Pick
-from feed.ports import AdRequest, FeedAd
-from feed.post import Post, PostDraft, ProductTag
-from feed.post_rules import shown
-from feed.posts import Posts
+from feed.page_events import served
+from feed.ports import STRANGER, AdRequest, FeedAd, ProductLookup, Relation, Relations
+from feed.posts_server import PostCalls
 from feed.recording import Actor, Publish, Recorder
+from feed.tenancy import check_tenant
 from feed.timeline import Timeline
 from feed.view import FeedQuery
 from protos import common_pb2, exchange_pb2, feed_pb2
 from streams import schemas
-from streams.schemas import FeedPageServed
 from streams.topics import FEED_PAGES
 
 SERVICE_NAME = "haat.feed.v1.FeedService"
@@ -50,22 +51,34 @@ class FeedServer:
     def __init__(
         self,
         *,
-        posts: Posts,
+        posts: PostCalls,
         index: FeedIndex,
         timeline: Timeline,
         recorder: Recorder,
         ads: AdSlots,
         cursors: Cursors,
+        products: ProductLookup,
         publish: Publish,
         clock: Clock,
         chance: random.Random,
+        relations: Relations | None = None,
+        ranker_sentence: str = "",
+        look_ahead: Callable[[FeedQuery], Awaitable[object]] | None = None,
     ) -> None:
-        self._posts = posts
+        self.posts = posts
         self._index = index
         self._timeline = timeline
+        # What a page is to know of a network is asked before it is decided.
+        self._look_ahead = look_ahead
         self._recorder = recorder
         self._ads = ads
         self._cursors = cursors
+        self._products = products
+        self._relations = relations
+        # Which ranking decides, and why, for the metrics and for people.
+        self.ranker = timeline.ranker
+        self.ranker_sentence = ranker_sentence
+        self.watch = timeline.watch
         self._publish = publish
         self._clock = clock
         self._chance = chance
@@ -76,54 +89,41 @@ class FeedServer:
     def handlers(self, keys: ApiKeys) -> grpc.GenericRpcHandler:
         """All methods of FeedService, to be added to a grpc.aio server."""
         methods: dict[str, Method] = {
-            "CreatePost": (feed_pb2.CreatePostRequest, _for_tenant(self.create_post)),
-            "GetPost": (feed_pb2.GetPostRequest, _for_tenant(self.get_post)),
-            "WithdrawPost": (feed_pb2.WithdrawPostRequest, _for_tenant(self.withdraw_post)),
+            **{name: (kind, _for_tenant(method)) for name, (kind, method) in self.posts.methods().items()},
             "GetFeed": (feed_pb2.GetFeedRequest, _for_tenant(self.get_feed)),
             "RecordActions": (feed_pb2.RecordActionsRequest, _for_tenant(self.record_actions)),
         }
         return handlers_for(SERVICE_NAME, methods, keys, ROLES, MAX_REQUEST_BYTES)
 
-    async def create_post(self, request: feed_pb2.CreatePostRequest, tenant: str) -> feed_pb2.Post:
-        """Publish a post; it is in the next page."""
-        _check_tenant(request.tenant_id, tenant)
-        post = await asyncio.to_thread(self._posts.create, tenant, request.idempotency_key, _draft(request.post))
-        self._index.put(post)
-        return self._message(post)
-
-    async def get_post(self, request: feed_pb2.GetPostRequest, tenant: str) -> feed_pb2.Post:
-        """One post of the caller's."""
-        _check_tenant(request.tenant_id, tenant)
-        return self._message(await asyncio.to_thread(self._posts.get, tenant, request.post_id))
-
-    async def withdraw_post(self, request: feed_pb2.WithdrawPostRequest, tenant: str) -> feed_pb2.Post:
-        """Take a post out of every feed; it is gone from the next page."""
-        _check_tenant(request.tenant_id, tenant)
-        post = await asyncio.to_thread(self._posts.withdraw, tenant, request.idempotency_key, request.post_id)
-        self._index.put(post)
-        return self._message(post)
-
     async def get_feed(self, request: feed_pb2.GetFeedRequest, tenant: str) -> feed_pb2.FeedPage:
         """One page: posts ranked for the visitor, and the ads that came in time."""
-        _check_tenant(request.tenant_id, tenant)
+        check_tenant(request.tenant_id, tenant)
+        self.posts.catch_up()
         now_ms = self._clock.now_ms()
         visitor = _visitor(request)
-        query = self._query(request, tenant, visitor, now_ms)
-        async with self._ads.ask(_ad_request(request, query, visitor, self._ads.auction_ms)) as asked:
+        relation = await self._relation(tenant, visitor)
+        query = self._query(request, tenant, visitor, relation, now_ms)
+        place = key_of(tenant, query.session_id, query.chain, request.ad_slots)
+        async with self._ads.ask(_ad_request(request, query, visitor, self._ads.auction_ms), place) as asked:
+            if self._look_ahead is not None:
+                await self._look_ahead(query)
             page = self._timeline.page(query)
             ads = await asked.ads() if page.picks else {}
+        self.posts.catch_up()
+        ads = fit(ads, query.relation, self._products, tenant)
+        decided = page
         page = self._timeline.still_published(page, tenant)
         items = mix(page.picks, ads, query.page_size, request.ad_slots)
         auction_id = next((ad.auction_id for ad in ads.values()), "")
         self.pages_served += 1
         if not page.replayed:
-            self._tell(query, page, auction_id)
+            self._tell(query, decided, auction_id, request.ad_slots)
         cursor = ""
         if page.next_chain is not None:
             cursor = self._cursors.write(page.next_chain, tenant, query.session_id, now_ms)
         return feed_pb2.FeedPage(
             page_id=page.page_id,
-            items=[self._item(item, tenant) for item in items],
+            items=[self._item(item, tenant, query.permissions) for item in items],
             next_cursor=cursor,
             auction_id=auction_id,
         )
@@ -131,9 +131,9 @@ class FeedServer:
     async def record_actions(
         self, request: feed_pb2.RecordActionsRequest, tenant: str
     ) -> feed_pb2.RecordActionsResponse:
-        """Take likes, hides, clicks, saves and follows; the next page answers to them."""
-        _check_tenant(request.tenant_id, tenant)
-        given = [(int(action.kind), action.subject_id, action.action_id) for action in request.actions]
+        """Take likes, hides, follows and the like, and what takes them back; the next page answers to them."""
+        check_tenant(request.tenant_id, tenant)
+        given = [(int(one.kind), one.subject_id, one.action_id, one.detail) for one in request.actions]
         errors = asking.session_errors(request.session_id)
         errors += _visitor_errors(request.visitor)
         errors += asking.action_errors(given)
@@ -147,11 +147,27 @@ class FeedServer:
             visitor_id=visitor.visitor_id,
             learn=not visitor.child_directed,
         )
-        actions = [Action(ActionKind(kind), subject_id, action_id) for kind, subject_id, action_id in given]
+        actions = [Action(ActionKind(kind), *rest) for kind, *rest in given]
         recorded = await self._recorder.record(actor, actions)
         return feed_pb2.RecordActionsResponse(recorded=recorded.recorded, duplicates=recorded.duplicates)
 
-    def _query(self, request: feed_pb2.GetFeedRequest, tenant: str, visitor: AskedVisitor, now_ms: int) -> FeedQuery:
+    async def _relation(self, tenant: str, visitor: AskedVisitor) -> Relation:
+        # A stranger, and one who did not agree to be remembered, has chosen nothing that could be looked up.
+        if self._relations is None or not visitor.visitor_id or len(visitor.visitor_id) > asking.MAX_ID_CHARS:
+            return STRANGER
+        # Most are in memory: a thread would cost more than the look, and wait for its turn among others.
+        if (known := self._relations.known(tenant, visitor.visitor_id)) is not None:
+            return known
+        return await asyncio.to_thread(self._relations.of, tenant, visitor.visitor_id)
+
+    def _query(
+        self,
+        request: feed_pb2.GetFeedRequest,
+        tenant: str,
+        visitor: AskedVisitor,
+        relation: Relation,
+        now_ms: int,
+    ) -> FeedQuery:
         page, device = request.page, request.device
         errors = asking.session_errors(request.session_id)
         errors += _visitor_errors(request.visitor)
@@ -178,23 +194,13 @@ class FeedServer:
             categories=tuple(page.categories),
             keywords=tuple(page.keywords),
             product_id=page.product_id,
+            country=device.country,
             exclude=frozenset(request.exclude_post_ids),
+            relation=relation,
         )
 
-    def _tell(self, query: FeedQuery, page: Page, auction_id: str) -> None:
-        picks = page.picks
-        event = FeedPageServed(
-            served_at_ms=query.now_ms,
-            tenant_id=query.tenant_id,
-            page_id=page.page_id,
-            session_id=query.session_id,
-            visitor_id=query.visitor_id if Permission.REMEMBER in query.permissions else "",
-            post_ids=tuple(pick.post_id for pick in picks),
-            scores=tuple(pick.score for pick in picks),
-            sources=tuple(pick.source for pick in picks),
-            propensities=tuple(pick.propensity for pick in picks),
-            auction_id=auction_id,
-        )
+    def _tell(self, query: FeedQuery, page: Page, auction_id: str, ad_slots: int) -> None:
+        event = served(query, page, auction_id=auction_id, ad_slots=ad_slots)
         try:
             self._publish(FEED_PAGES.name, [schemas.encode(event)])
         except BackendUnavailable as error:
@@ -202,28 +208,23 @@ class FeedServer:
             self.pages_untold += 1
             _log.warning("a feed page was not told to the event log: %s", error)
 
-    def _item(self, item: Pick | FeedAd, tenant: str) -> feed_pb2.FeedItem:
+    def _item(self, item: Pick | FeedAd, tenant: str, permissions: Permission) -> feed_pb2.FeedItem:
         if isinstance(item, FeedAd):
-            return feed_pb2.FeedItem(ad=_ad_message(item), why=["ad: won the auction for this place"])
-        return feed_pb2.FeedItem(post=self._message(self._index.shelf(tenant).posts[item.row]), why=item.why)
-
-    def _message(self, post: Post) -> feed_pb2.Post:
-        shelf = self._index.shelf(post.tenant_id)
-        # Likes are counted here as they come; a post that is not on the shelf yet is as the store has it.
-        row = shelf.row_of.get(post.post_id)
-        return feed_pb2.Post(
-            post_id=post.post_id,
-            creator_id=post.creator_id,
-            caption=post.caption,
-            image_urls=post.image_urls,
-            product_tags=[feed_pb2.ProductTag(product_id=t.product_id, x=t.x, y=t.y) for t in post.product_tags],
-            hashtags=post.hashtags,
-            published_at_ms=post.published_at_ms,
-            state=feed_pb2.Post.State.ValueType(post.state),
-            revision=post.revision,
-            likes=post.likes if row is None else shelf.likes(row),
-            saves=post.saves if row is None else shelf.saves(row),
+            return feed_pb2.FeedItem(ad=_ad_message(item), why=_why_ad(item, permissions))
+        return feed_pb2.FeedItem(
+            post=self.posts.public_message(self._index.shelf(tenant).posts[item.row]), why=item.why
         )
+
+
+def _why_ad(ad: FeedAd, permissions: Permission) -> list[str]:
+    """Who pays for an ad, and whether anything that is known of the visitor could choose it."""
+    personal = Permission.PERSONALISE_ADS in permissions
+    return [
+        f"ad: {ad.advertiser_domain or 'an advertiser'} paid for this place, in an auction",
+        "chosen by: this page and, as you agreed, your interests"
+        if personal
+        else "chosen by: this page, and nothing that is known of you",
+    ]
 
 
 def _for_tenant(
@@ -233,28 +234,6 @@ def _for_tenant(
         return await method(request, who.tenant_id)
 
     return answer
-
-
-def _check_tenant(tenant_id: str, caller_tenant: str) -> None:
-    # Empty means the caller's own; another's does not exist for the caller.
-    if tenant_id not in ("", caller_tenant):
-        raise NotFound(f"there is no tenant {shown(tenant_id)} that this key may speak for")
-
-
-def _draft(post: feed_pb2.Post) -> PostDraft:
-    of_the_feed = ("post_id", "revision", "likes", "saves")
-    claimed = [name for name in of_the_feed if getattr(post, name)]
-    if post.state not in (feed_pb2.Post.STATE_UNSPECIFIED, feed_pb2.Post.STATE_PUBLISHED):
-        claimed.append("state")
-    return PostDraft(
-        creator_id=post.creator_id,
-        caption=post.caption,
-        image_urls=tuple(post.image_urls),
-        product_tags=tuple(ProductTag(tag.product_id, tag.x, tag.y) for tag in post.product_tags),
-        hashtags=tuple(post.hashtags),
-        published_at_ms=post.published_at_ms,
-        claimed=tuple(claimed),
-    )
 
 
 def _visitor(request: feed_pb2.GetFeedRequest | feed_pb2.RecordActionsRequest) -> AskedVisitor:
@@ -295,6 +274,8 @@ def _ad_request(request: feed_pb2.GetFeedRequest, query: FeedQuery, visitor: Ask
         country=request.device.country,
         region=request.device.region,
         language=request.device.language,
+        # Advertisers are blocked by their domains; ids are compared when the answer is there.
+        blocked_advertisers=tuple(sorted(name for name in query.relation.blocked if "." in name)),
     )
 
 

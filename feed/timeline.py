@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
 
 import msgspec
 import numpy as np
@@ -11,21 +11,42 @@ from numpy.typing import NDArray
 
 from common.clock import Clock
 from common.ids import new_id
-from feed import stages
-from feed.explanation import Explanation, reasons
-from feed.filters import excluded, hidden, served, stock, withdrawn
+from feed import diversity, features, stages, wanted
+from feed.composition import Decision, Lists, compose, explained
+from feed.explanation import Explanation
+from feed.filters import blocked, bought, excluded, hidden, moderation, muted, region, served, stock
 from feed.index import FeedIndex, Rows, key_of
-from feed.page import Page, Pick
-from feed.ports import ProductLookup, Profiles, SessionStore
+from feed.learned import LearnedRanking
+from feed.page import Page
+from feed.ports import ProductLookup, Profiles, Reputation, SessionStore
+from feed.recommender.ports import History, Recommender
 from feed.scorers import affinity as affinity_score
-from feed.scorers import context, engagement, freshness, taste
-from feed.sources import affinity, contextual, followed, fresh, newest, similar, trending
-from feed.stages import Candidates, Filter, Scorer, Selection, Source
+from feed.scorers import companions as companions_score
+from feed.scorers import context, engagement, freshness, reach, recommended, taste
+from feed.source_watch import SourceWatch
+from feed.sources import (
+    affinity,
+    collaborative,
+    companions,
+    contextual,
+    copurchase,
+    followed,
+    fresh,
+    newest,
+    similar,
+    trending,
+)
+from feed.sources.fresh import EXPLORED_SHARE
+from feed.stages import Filter, Scorer, Source
 from feed.view import FeedQuery, View, gather
+from feed.visitor_history import history_of
 
 # The order decides only whose name a post carries that several sources offer; the last one is the backfill.
 CANDIDATE_SOURCES = (
     Source("followed", followed.offer, 100, followed.REASON),
+    Source("collaborative", collaborative.offer, 100, collaborative.REASON),
+    Source("copurchase", copurchase.offer, 60, copurchase.REASON),
+    Source("companions", companions.offer, 100, companions.REASON),
     Source("similar", similar.offer, 120, similar.REASON),
     Source("affinity", affinity.offer, 100, affinity.REASON),
     Source("contextual", contextual.offer, 80, contextual.REASON),
@@ -38,65 +59,72 @@ CANDIDATE_SOURCES = (
 FILTERS = (
     Filter("excluded", excluded.split),
     Filter("hidden", hidden.split),
-    Filter("withdrawn", withdrawn.split),
+    Filter("moderation", moderation.split),
     Filter("served", served.split),
+    Filter("blocked", blocked.split),
+    Filter("bought", bought.split),
+    Filter("muted", muted.split),
 )
 # These need the catalogue's word on the tagged products.
-LOOKED_UP_FILTERS = (Filter("stock", stock.split),)
+HYDRATED_FILTERS = (
+    Filter("stock", stock.split),
+    Filter("region", region.split),
+)
 
+# What ranks while no learned ranking serves; also the first features of one.
 SCORERS = (
     Scorer("taste", 1.5, taste.score, taste.reason),
+    Scorer("recommended", 1.0, recommended.score, recommended.reason),
+    Scorer("companions", 1.0, companions_score.score, companions_score.reason),
     Scorer("affinity", 1.0, affinity_score.score, affinity_score.reason),
     Scorer("context", 0.8, context.score, context.reason),
     Scorer("engagement", 1.0, engagement.score, engagement.reason),
     Scorer("freshness", 0.5, freshness.score, freshness.reason),
 )
-
-_SCORER_NAMES = [scorer.name for scorer in SCORERS]
+# Multiplies what the others found; in an explanation it stands beside them with what it changed.
+REACH = Scorer("reach", 1.0, lambda view, rows: np.zeros(len(rows)), reach.reason)
 
 # When too little is left, the sources are asked for so many times more, until they have offered everything.
 _WIDEN = 4
 # Sources of posts that no source of the list chose.
 EXPLORED = Source("exploration", fresh.offer, 0, fresh.REASON)
 SEEN_AGAIN = Source("seen", newest.offer, 0, "you have seen this; nothing newer is left")
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What every stage came to. `scores` and `contributions` (one row per scorer) go with `kept`.
-
-    `again` are posts that the session has seen outside of this chain; they fill a page that would be short.
-    """
-
-    view: View
-    candidates: Candidates
-    removed: dict[str, Rows]
-    kept: Rows
-    contributions: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    selection: Selection
-    again: tuple[int, ...]
-    more: bool
-
-    @property
-    def order(self) -> tuple[int, ...]:
-        """The rows of the page."""
-        return *self.selection.order, *self.again
+HAND_WEIGHTED = "hand-weighted"
 
 
 class Timeline:
     """Pages of the feed. Used from one thread; touches no disk and no network."""
 
     def __init__(
-        self, *, index: FeedIndex, sessions: SessionStore, products: ProductLookup, profiles: Profiles, clock: Clock
+        self,
+        *,
+        index: FeedIndex,
+        sessions: SessionStore,
+        products: ProductLookup,
+        profiles: Profiles,
+        clock: Clock,
+        reputation: Reputation | None = None,
+        learned: LearnedRanking | None = None,
+        recommender: Callable[[], Recommender | None] = lambda: None,
+        explored_share: float = EXPLORED_SHARE,
     ) -> None:
         self._index = index
         self._sessions = sessions
         self._products = products
         self._profiles = profiles
         self._clock = clock
-        # How often each source failed; a page goes out without it.
-        self.source_failures: Counter[str] = Counter()
+        self._reputation = reputation
+        self._learned = learned
+        self._recommender = recommender
+        self._explored_share = explored_share
+        diversity.warm()
+        # How often each source failed, was slow or was left out; a page goes out without it.
+        self.watch = SourceWatch(clock)
+
+    @property
+    def ranker(self) -> str:
+        """Which ranking decides: the learned one's version, or "hand-weighted"."""
+        return HAND_WEIGHTED if self._learned is None else self._learned.version
 
     def page(self, query: FeedQuery) -> Page:
         """Decide one page, and remember that the session was served it.
@@ -109,138 +137,130 @@ class Timeline:
         if kept := view.session.kept_page(query.chain.place, fingerprint):
             return self._replay(view, kept)
         decision = self._decide(view)
-        self.source_failures.update(decision.candidates.failed)
-        page = _compose(decision, new_id(query.now_ms), fingerprint)
+        page = compose(decision, self._lists, new_id(query.now_ms), fingerprint)
         view.shelf.count_views(np.array(decision.order, np.int32))
-        view.session.note_served(page)
+        # Its record goes to the event log and is not kept: pages of many sessions wait to be asked for again.
+        view.session.note_served(msgspec.structs.replace(page, record=None))
         self._sessions.keep(query.tenant_id, query.session_id, view.session, query.now_ms)
         return page
 
     def still_published(self, page: Page, tenant_id: str) -> Page:
-        """The page without what was withdrawn since it was decided."""
-        live = self._index.shelf(tenant_id).live
-        if all(live[pick.row] for pick in page.picks):
+        """The page without what was taken down since it was decided. Its record stays: the event log holds what was
+        decided, and what was not shown has nobody acting on it.
+        """
+        shelf = self._index.shelf(tenant_id)
+        shown = shelf.live | shelf.limited
+        if all(shown[pick.row] for pick in page.picks):
             return page
-        return msgspec.structs.replace(page, picks=tuple(pick for pick in page.picks if live[pick.row]))
+        return msgspec.structs.replace(page, picks=tuple(pick for pick in page.picks if shown[pick.row]))
 
     def explain(self, query: FeedQuery) -> Explanation:
         """Decide the same page and tell what each stage did, without serving it: nothing is remembered or counted."""
         begun_ns = self._clock.monotonic_ns()
-        decision = self._decide(self._gather(query))
-        page = _compose(decision, "", 0)
+        decision = self.decide(query)
+        page = compose(decision, self._lists, "", 0)
         took_ms = (self._clock.monotonic_ns() - begun_ns) / 1e6
-        return _explained(decision, page, took_ms)
+        return explained(decision, page, took_ms)
+
+    def decide(self, query: FeedQuery) -> Decision:
+        """What every stage of the same page comes to, without serving it."""
+        return self._decide(self._gather(query))
+
+    def history(self, query: FeedQuery) -> History:
+        """What the recommender will be told of this visitor; empty where it is not asked."""
+        view = self._gather(query)
+        return [] if view.recommender is None else history_of(view)
 
     def _gather(self, query: FeedQuery) -> View:
         session = self._sessions.read(query.tenant_id, query.session_id, query.now_ms)
-        return gather(query, self._index.shelf(query.tenant_id), session, self._profiles)
+        return gather(query, self._index.shelf(query.tenant_id), session, self._profiles, self._recommender())
+
+    @property
+    def _lists(self) -> Lists:
+        return Lists(CANDIDATE_SOURCES, EXPLORED, SEEN_AGAIN, SCORERS)
 
     def _decide(self, view: View) -> Decision:
+        view = wanted.ask(view, self.watch)
         size = view.query.page_size
         # What is filtered for sure is asked for on top.
         beyond = int(np.count_nonzero(view.shown_in_chain | view.seen_in_session | view.hidden | view.excluded))
         widening = 1
         while True:
-            candidates = stages.offer(view, CANDIDATE_SOURCES, widening, beyond)
+            candidates = stages.offer(view, CANDIDATE_SOURCES, widening, beyond, self.watch)
             kept, removed = stages.sift(view, FILTERS, candidates.rows)
-            kept, sold_out = self._sift_looked_up(view, kept)
-            removed |= sold_out
+            hydrated = stages.hydrate(view, kept, self._products, self._reputation)
+            kept, not_to_be_had = stages.sift(hydrated, HYDRATED_FILTERS, kept)
+            removed |= not_to_be_had
             all_offered = CANDIDATE_SOURCES[-1].limit * widening + beyond >= view.shelf.live_count
             if len(kept) >= size or all_offered:
                 break
             widening *= _WIDEN
         # Of equals, the newest first.
         kept = kept[::-1]
-        contributions = stages.score(view, SCORERS, kept)
+        hand = stages.score(hydrated, SCORERS, kept)
+        scorers, contributions = self._score(hydrated, kept, hand)
         scores = contributions.sum(axis=0)
-        selection = stages.select(view, kept, scores)
+        selection = stages.select(hydrated, kept, scores, self._explored_share)
         again = self._seen_elsewhere(view, removed["served"]) if len(kept) < size else []
         on_page = len(selection.order) + len(again[: size - len(kept)])
         return Decision(
-            view=view,
+            view=hydrated,
             candidates=candidates,
             removed=removed,
             kept=kept,
+            hand=hand,
+            scorers=scorers,
             contributions=contributions,
             scores=scores,
             selection=selection,
             again=tuple(again[: size - len(kept)]),
             more=len(kept) + len(again) > on_page or not all_offered,
+            ranker=self.ranker,
         )
 
-    def _sift_looked_up(self, view: View, rows: Rows) -> tuple[Rows, dict[str, Rows]]:
-        return stages.sift(stages.look_up(view, rows, self._products), LOOKED_UP_FILTERS, rows)
+    def _score(
+        self, view: View, rows: Rows, hand: NDArray[np.float64]
+    ) -> tuple[tuple[Scorer, ...], NDArray[np.float64]]:
+        """The scorers that rank here, and what each adds; shape (scorers, rows). `hand` is what SCORERS add."""
+        added = hand
+        scorers: tuple[Scorer, ...] = SCORERS
+        if self._learned is not None:
+            scorers, added = self._learned.score(features.columns(view, rows, added), SCORERS, added)
+        change = reach.change(view, rows, added.sum(axis=0))
+        return (*scorers, REACH), np.vstack([added, change])
 
     def _seen_elsewhere(self, view: View, served_rows: Rows) -> list[int]:
-        rows, _ = self._sift_looked_up(view, served_rows[~view.shown_in_chain[served_rows]])
+        rows = served_rows[~view.shown_in_chain[served_rows]]
+        rows = self._sift_again(view, rows, (one for one in FILTERS if one.name != "served"))
         when = {view.shelf.row_of.get(post_id): at for at, post_id in enumerate(view.session.served)}
         return sorted(rows.tolist(), key=lambda row: when[row])
 
     def _replay(self, view: View, page: Page) -> Page:
-        rows = np.array([pick.row for pick in page.picks], np.int32)
-        rows, _ = stages.sift(view, [one for one in FILTERS if one.name != "served"], rows)
-        rows, _ = self._sift_looked_up(view, rows)
-        still = set(rows.tolist())
-        picks = tuple(pick for pick in page.picks if pick.row in still)
-        return msgspec.structs.replace(page, picks=picks, replayed=True)
+        # Another node may have served it: rows are this one's, and a post that has not come here yet is left out.
+        row_of = view.shelf.row_of
+        known = [
+            msgspec.structs.replace(pick, row=row_of[pick.post_id]) for pick in page.picks if pick.post_id in row_of
+        ]
+        rows = np.array([pick.row for pick in known], np.int32)
+        still = set(self._sift_again(view, rows, (one for one in FILTERS if one.name != "served")).tolist())
+        picks = tuple(pick for pick in known if pick.row in still)
+        chain = view.query.chain
+        goes_on = page.next_chain is not None
+        next_chain = chain.after([key_of(pick.post_id) for pick in page.picks]) if goes_on else None
+        return msgspec.structs.replace(page, picks=picks, chain=chain, next_chain=next_chain, replayed=True)
 
-
-def _compose(decision: Decision, page_id: str, fingerprint: int) -> Page:
-    view, candidates, selection = decision.view, decision.candidates, decision.selection
-    at_of = {row: at for at, row in enumerate(decision.kept.tolist())}
-    explored, again = set(selection.explored), set(decision.again)
-    picks = []
-    for row in decision.order:
-        at = at_of.get(row)
-        source = CANDIDATE_SOURCES[candidates.source_of[np.searchsorted(candidates.rows, row)]]
-        if row in explored:
-            source = EXPLORED
-        elif row in again:
-            source = SEEN_AGAIN
-        picks.append(
-            Pick(
-                post_id=view.shelf.posts[row].post_id,
-                row=row,
-                score=float(decision.scores[at]) if at is not None else 0.0,
-                source=source.name,
-                propensity=selection.chance if row in explored else 1.0,
-                why=(
-                    f"{source.name}: {source.reason}",
-                    *(reasons(view, row, SCORERS, decision.contributions[:, at]) if at is not None else ()),
-                ),
-            )
-        )
-    chain = view.query.chain
-    next_chain = chain.after([key_of(pick.post_id) for pick in picks]) if decision.more and picks else None
-    return Page(page_id, tuple(picks), chain, next_chain, fingerprint)
-
-
-def _explained(decision: Decision, page: Page, took_ms: float) -> Explanation:
-    posts, candidates = decision.view.shelf.posts, decision.candidates
-    on_page = set(decision.order)
-    return Explanation(
-        offered=candidates.offered,
-        failed=candidates.failed,
-        candidates=len(candidates.rows),
-        removed={name: tuple(posts[row].post_id for row in rows) for name, rows in decision.removed.items()},
-        kept=len(decision.kept),
-        explored=tuple(posts[row].post_id for row in decision.selection.explored),
-        seen_again=tuple(posts[row].post_id for row in decision.again),
-        scores={
-            posts[row].post_id: dict(zip(_SCORER_NAMES, decision.contributions[:, at].tolist(), strict=True))
-            for at, row in enumerate(decision.kept.tolist())
-            if row in on_page
-        },
-        picks=page.picks,
-        took_ms=took_ms,
-    )
+    def _sift_again(self, view: View, rows: Rows, filters: Iterable[Filter]) -> Rows:
+        rows, _ = stages.sift(view, filters, rows)
+        rows, _ = stages.sift(stages.hydrate(view, rows, self._products), HYDRATED_FILTERS, rows)
+        return rows
 
 
 def _fingerprint(view: View) -> int:
-    query = view.query
-    return hash(
-        (
-            view.session.revision, query.page_size, query.permissions, query.learn, query.visitor_id, query.affinities,
-            query.categories, query.keywords, query.product_id, query.exclude,
-        )
+    """What the page is made from; the same on every node."""
+    query, relation = view.query, view.query.relation
+    asked = (
+        view.session.revision, query.page_size, int(query.permissions), query.learn, query.visitor_id, query.affinities,
+        query.categories, query.keywords, query.product_id, query.country, sorted(query.exclude),
+        sorted(relation.blocked), relation.muted_words, relation.follows,
     )  # fmt: skip
+    return int.from_bytes(blake2b(msgspec.msgpack.encode(asked), digest_size=8).digest())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from common.errors import BackendUnavailable
 from streams import profiles
 
 
@@ -14,11 +15,13 @@ class RememberedVisitors:
         self._profiles = remembered
 
     def affinities(self, tenant_id: str, visitor_id: str) -> Mapping[str, float]:
-        """Product id to weight; empty for strangers."""
-        profile = self._profiles.look_up([visitor_id])[0]
+        """Product id to weight; empty for strangers, and for everybody while profiles cannot be read."""
+        try:
+            profile = self._profiles.look_up([visitor_id])[0]
+        except BackendUnavailable:
+            return {}
         return {} if profile is None else profile.affinities
 
     def remember(self, tenant_id: str, visitor_id: str, weights: Mapping[str, float], now_ms: int) -> None:
         """Add the weights to the visitor's profile."""
-        for product_id, weight in weights.items():
-            self._profiles.add_affinity(visitor_id, product_id, weight)
+        self._profiles.add_affinities(visitor_id, weights)

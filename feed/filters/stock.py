@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,13 +18,19 @@ def split(view: View, rows: Rows) -> tuple[Rows, Rows]:
     """
     if not len(rows) or not view.sold_out:
         return rows, rows[:0]
-    codes, begins = view.shelf.codes_of(rows)
-    is_product = view.shelf.kinds()[codes] == Kind.PRODUCT
-    sold_out = np.isin(codes, list(view.sold_out))
-    tagged = np.logical_or.reduceat(is_product, begins)
-    can_buy = np.logical_or.reduceat(is_product & ~sold_out, begins)
-    gone = tagged & ~can_buy
-    return rows[~gone], rows[gone]
+    stays = offers_something(view.shelf, rows, view.sold_out)
+    return rows[stays], rows[~stays]
+
+
+def offers_something(shelf: Shelf, rows: Rows, without: Set[int]) -> NDArray[np.bool_]:
+    """Does each row tag a product beyond those `without` (codes), or none at all?"""
+    if not len(rows):
+        return np.ones(0, np.bool_)
+    codes, begins = shelf.codes_of(rows)
+    is_product = shelf.kinds()[codes] == Kind.PRODUCT
+    left = is_product & ~np.isin(codes, list(without))
+    tagged: NDArray[np.bool_] = np.logical_or.reduceat(is_product, begins)
+    return ~tagged | np.logical_or.reduceat(left, begins)
 
 
 def product_codes(shelf: Shelf, rows: Rows) -> NDArray[np.int32]:

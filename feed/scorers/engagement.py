@@ -23,8 +23,9 @@ def score(view: View, rows: Rows) -> NDArray[np.float64]:
 
 def reason(view: View, row: int) -> str | None:
     """Said of posts that do better than an average one."""
-    rate = _rate(view.shelf, np.array([row], np.int32))
-    return "many people engage with it" if rate[0] > PRIOR_VALUE / PRIOR_IMPRESSIONS else None
+    shelf = view.shelf
+    rate = (shelf.value[row] + PRIOR_VALUE) / (shelf.impressions[row] + PRIOR_IMPRESSIONS)
+    return "many people engage with it" if rate > PRIOR_VALUE / PRIOR_IMPRESSIONS else None
 
 
 def _rate(shelf: Shelf, rows: Rows) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from feed.index import Rows
 from feed.view import View
 
 HALF_LIFE_MS = 48 * 3_600_000
-_NEW_ABOVE = 0.7
+_NEW_BELOW_MS = 24 * 3_600_000
 
 
 def score(view: View, rows: Rows) -> NDArray[np.float64]:
@@ -20,4 +20,5 @@ def score(view: View, rows: Rows) -> NDArray[np.float64]:
 
 def reason(view: View, row: int) -> str | None:
     """Said of posts of the last day."""
-    return "published today" if score(view, np.array([row], np.int32))[0] > _NEW_ABOVE else None
+    age_ms = view.query.now_ms - int(view.shelf.published_at_ms[row])
+    return "published today" if age_ms < _NEW_BELOW_MS else None

@@ -15,8 +15,8 @@ REASON = "new here"
 
 YOUNG_MS = 72 * 3_600_000
 FEW_IMPRESSIONS = 100
-# One place in so many is kept for exploration.
-PLACES_PER_FRESH = 8
+# The share of places that is kept for exploration: one in eight.
+EXPLORED_SHARE = 1 / 8
 
 
 def offer(view: View, limit: int) -> list[int]:
@@ -32,7 +32,7 @@ def is_fresh(shelf: Shelf, rows: Rows, now_ms: int) -> NDArray[np.bool_]:
     return np.asarray(young & (shelf.impressions[rows] < FEW_IMPRESSIONS))
 
 
-def places(page_size: int, chance: float) -> int:
+def places(page_size: int, share: float, chance: float) -> int:
     """How many places of a page are kept for fresh posts; `chance` (0 to 1) decides about the last broken one."""
-    whole, rest = divmod(page_size, PLACES_PER_FRESH)
-    return whole + (chance * PLACES_PER_FRESH < rest)
+    whole = int(page_size * share)
+    return whole + (chance < page_size * share - whole)

@@ -1,0 +1,1 @@
+"""What was found, who looks at it, what becomes of it, and what its author is told."""
