@@ -77,11 +77,10 @@ class SqlAccountStore:
 
     def callers(self) -> Mapping[str, Caller]:
         """Whom each standing key belongs to, by its hash."""
-        standing = select(API_KEYS.c.key_sha256, API_KEYS.c.tenant_id, API_KEYS.c.role).where(
-            API_KEYS.c.revoked_at_ms.is_(None)
-        )
+        of = API_KEYS.c
+        standing = select(of.key_sha256, of.tenant_id, of.role, of.key_id).where(of.revoked_at_ms.is_(None))
         with reading(self._engine) as connection:
-            return {key_sha256: Caller(tenant_id, role) for key_sha256, tenant_id, role in connection.execute(standing)}
+            return {sha256: Caller(*rest) for sha256, *rest in connection.execute(standing)}
 
     def _changed(self) -> None:
         for changed in self._followers:

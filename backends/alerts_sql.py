@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, and_, or_, select
 
 from backends import outbox_sql
-from backends.sql import chunks, reading, writing
+from backends.sql import chunks, in_turn, reading, writing
 from backends.sql_tables_budgets import BUDGET_ACCOUNTS
 from backends.sql_tables_campaigns import ADVERTISERS, CAMPAIGNS
 from backends.sql_tables_money import BALANCE_ACCOUNTS, BUDGET_ALERTS, PAYMENT_TERMS
@@ -36,6 +36,7 @@ class SqlAlertStore:
         """Store those that were not told before, with their events."""
         of = BUDGET_ALERTS.c
         with writing(self._engine) as connection:
+            in_turn(connection, "alerts")
             known: set[tuple[str, str, int, str]] = set()
             for some in chunks({alert.id for alert in alerts}):
                 rows = connection.execute(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from backends import outbox_sql
 from backends.idempotency_sql import first_time
 from backends.postings_sql import post, standings_of, terms_of
-from backends.sql import reading, writing
+from backends.sql import in_turn, reading, writing
 from backends.sql_tables_campaigns import ADVERTISERS
 from backends.sql_tables_money import BALANCE_ACCOUNTS, BALANCE_POSTINGS, BALANCE_TRANSACTIONS, PAYMENT_TERMS
 from exchange.balances import (
@@ -82,6 +82,8 @@ class SqlBalanceUnit:
 
     def terms(self, advertiser: int, currency: str) -> PaymentTerms | None:
         """How it pays."""
+        if self._locking:
+            in_turn(self._connection, "terms", str(advertiser), currency)
         return terms_of(self._connection, [advertiser], currency, lock=self._locking).get(advertiser)
 
     def set_terms(self, advertiser: int, currency: str, terms: PaymentTerms) -> None:
@@ -102,6 +104,8 @@ class SqlBalanceUnit:
 
     def posted(self, tenant_id: str, idempotency_key: str) -> Transaction | None:
         """The transaction of this key."""
+        if self._locking:
+            in_turn(self._connection, "money", tenant_id, idempotency_key)
         query = _LINES.where(
             BALANCE_TRANSACTIONS.c.tenant_id == tenant_id, BALANCE_TRANSACTIONS.c.idempotency_key == idempotency_key
         )

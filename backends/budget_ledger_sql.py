@@ -13,10 +13,13 @@ import msgspec
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from backends import settled_days_sql, sql
-from backends.postings_sql import LeaseCaps, post_settlement
+from backends.added_rows_sql import put_missing
+from backends.postings_sql import SETTLEMENT, LeaseCaps, post_settlement
 from backends.sql_tables_budgets import BUDGET_ACCOUNTS, BUDGET_CARRIES, BUDGET_LEASES, NOTICES_COUNTED
+from backends.sql_tables_nodes import NODES
 from common.errors import Conflict, FieldError, InvalidInput
 from common.money import ABSURD_BUDGET_MICROS
+from common.nodes import DEFAULT_NODE
 from exchange.campaign_days import day_of
 from exchange.ports import CAMPAIGN_ACCOUNTS, Budget, Spend
 from exchange.settlement import DEFAULT_SHARE, settlement
@@ -74,13 +77,20 @@ class SqlBudgetLedger:
 
     `least_lease_micros` is granted whatever share was asked for, so that an almost empty account is not cut to dust.
     `publisher_share` (0 to 1) is what publishers get of what is billed. A campaign leases no more than its advertiser
-    has paid for or is trusted with. Every call raises BackendUnavailable when the store does not answer.
+    has paid for or is trusted with. `node` is whose log is counted: each has an offset and remainders of its own. Every
+    call raises BackendUnavailable when the store does not answer.
     """
 
     def __init__(
-        self, engine: Engine, *, least_lease_micros: int = 5_000_000, publisher_share: Decimal = DEFAULT_SHARE
+        self,
+        engine: Engine,
+        *,
+        least_lease_micros: int = 5_000_000,
+        publisher_share: Decimal = DEFAULT_SHARE,
+        node: str = DEFAULT_NODE,
     ) -> None:
         self._engine = engine
+        self._node = node
         self._publisher_share = publisher_share
         self._least_lease_micros = least_lease_micros
 
@@ -135,7 +145,7 @@ class SqlBudgetLedger:
     def give_back_all(self, holder: str) -> None:
         """Every lease of `holder` ends. Count its notices first: what is not settled by then is free again."""
         with sql.writing(self._engine) as connection:
-            connection.execute(BUDGET_LEASES.delete().where(BUDGET_LEASES.c.holder == holder))
+            end_leases(connection, holder)
 
     def leases_of(self, holder: str) -> tuple[dict[int, int], int]:
         """(what `holder` has leased of each account, when it last leased, 0 for never)."""
@@ -179,7 +189,9 @@ class SqlBudgetLedger:
         settled = settlement(spends, self._publisher_share)
         latest_ms = max((spend.taken_at_ms for spend in spends), default=0)
         with sql.writing(self._engine) as connection:
-            counted = _counted_upto(connection, lock=True)
+            sql.in_turn(connection, SETTLEMENT)
+            _refuse_written_off(connection, self._node)
+            counted = _counted_upto(connection, self._node, lock=True)
             if counted is not None and counted >= upto_offset:
                 return
             if from_offset is not None and (counted or 0) != from_offset:
@@ -187,23 +199,28 @@ class SqlBudgetLedger:
                     f"notices are counted up to {counted or 0}, not up to {from_offset}: read again from there"
                 )
             _add_spends(connection, holder, billed)
-            _write_carries(connection, carried)
+            _write_carries(connection, self._node, carried)
             settled_days_sql.add(connection, settled)
-            post_settlement(connection, settled, f"notices {counted or 0}-{upto_offset}", latest_ms)
+            whose = "notices " if self._node == DEFAULT_NODE else f"{self._node}:"
+            post_settlement(connection, settled, f"{whose}{counted or 0}-{upto_offset}", latest_ms)
             if counted is None:
-                connection.execute(insert(NOTICES_COUNTED).values(counter=0, upto_offset=upto_offset))
+                connection.execute(insert(NOTICES_COUNTED).values(node=self._node, upto_offset=upto_offset))
             else:
-                connection.execute(update(NOTICES_COUNTED).values(upto_offset=upto_offset))
+                own = NOTICES_COUNTED.c.node == self._node
+                connection.execute(update(NOTICES_COUNTED).where(own).values(upto_offset=upto_offset))
 
     def counted_upto(self) -> int:
-        """The offset of topic `notices` up to which spends are counted."""
+        """The offset of the node's topic `notices` up to which spends are counted."""
         with sql.reading(self._engine) as connection:
-            return _counted_upto(connection) or 0
+            return _counted_upto(connection, self._node) or 0
 
     def carried(self) -> dict[int | str, int]:
-        """The remainder of each line item (by number) and outside bidder (by name), as counted."""
+        """The node's remainder of each line item (by number) and outside bidder (by name), as counted."""
+        carries = BUDGET_CARRIES.c
         with sql.reading(self._engine) as connection:
-            rows = connection.execute(select(BUDGET_CARRIES.c.payer, BUDGET_CARRIES.c.thousandths)).all()
+            rows = connection.execute(
+                select(carries.payer, carries.thousandths).where(carries.node == self._node)
+            ).all()
         return {_payer_of(row.payer): row.thousandths for row in rows}
 
 
@@ -260,6 +277,7 @@ def _change_leases(connection: Connection, holder: str, change: Mapping[int, int
     """Add to the holder's leases; with a time they are leased now. A lease below zero breaks its CHECK."""
     leases = BUDGET_LEASES.c
     known: set[int] = set()
+    sql.in_turn(connection, "leases", holder)
     for part in sql.chunks(change):
         query = select(leases.account).where(leases.holder == holder, leases.account.in_(part))
         known.update(connection.execute(query).scalars())
@@ -281,14 +299,18 @@ def _change_leases(connection: Connection, holder: str, change: Mapping[int, int
         connection.execute(insert(BUDGET_LEASES), new)
 
 
+def end_leases(connection: Connection, holder: str) -> None:
+    """Within the caller's transaction: the holder has none any more."""
+    connection.execute(BUDGET_LEASES.delete().where(BUDGET_LEASES.c.holder == holder))
+
+
 def _add_spends(connection: Connection, holder: str, billed: Mapping[int, Sequence[tuple[int, int]]]) -> None:
+    # Rows first, so that there is something to lock: another node may spend of the same account for the first time.
+    blank = [msgspec.structs.asdict(_Account(account)) | {"currency": ""} for account in sorted(billed)]
+    put_missing(connection, BUDGET_ACCOUNTS, blank)
     rows = _accounts(connection, billed, lock=True)
-    known: set[int] = set()
     leased: dict[int, int] = {}
     for part in sql.chunks(billed):
-        known.update(
-            connection.execute(select(BUDGET_ACCOUNTS.c.account).where(BUDGET_ACCOUNTS.c.account.in_(part))).scalars()
-        )
         query = select(BUDGET_LEASES.c.account, BUDGET_LEASES.c.micros).where(
             BUDGET_LEASES.c.holder == holder, BUDGET_LEASES.c.account.in_(part)
         )
@@ -304,12 +326,11 @@ def _add_spends(connection: Connection, holder: str, billed: Mapping[int, Sequen
             off[account] = -spent
     _change_leases(connection, holder, off)
 
-    old = [
+    spent_now = [
         {"of_account": a, "total": r.spent_total_micros, "day_spend": r.spent_day_micros, "on_day": r.day}
         for a, r in rows.items()
-        if a in known
     ]
-    if old:
+    if spent_now:
         statement = (
             update(BUDGET_ACCOUNTS)
             .where(BUDGET_ACCOUNTS.c.account == bindparam("of_account"))
@@ -317,22 +338,19 @@ def _add_spends(connection: Connection, holder: str, billed: Mapping[int, Sequen
                 spent_total_micros=bindparam("total"), spent_day_micros=bindparam("day_spend"), day=bindparam("on_day")
             )
         )
-        connection.execute(statement, old)
-    new = [msgspec.structs.asdict(row) | {"currency": ""} for account, row in rows.items() if account not in known]
-    if new:
-        connection.execute(insert(BUDGET_ACCOUNTS), new)
+        connection.execute(statement, spent_now)
 
 
-def _write_carries(connection: Connection, carried: Mapping[int | str, int]) -> None:
-    payers = BUDGET_CARRIES.c.payer
+def _write_carries(connection: Connection, node: str, carried: Mapping[int | str, int]) -> None:
+    payers, own = BUDGET_CARRIES.c.payer, BUDGET_CARRIES.c.node == node
     rows = {(_BIDDER + payer if isinstance(payer, str) else str(payer)): left for payer, left in carried.items()}
     known: set[str] = set()
     for part in sql.chunks(rows):
-        known.update(connection.execute(select(payers).where(payers.in_(part))).scalars())
+        known.update(connection.execute(select(payers).where(own, payers.in_(part))).scalars())
     old = [{"of_payer": payer, "thousandths": left} for payer, left in rows.items() if payer in known]
     if old:
-        connection.execute(update(BUDGET_CARRIES).where(payers == bindparam("of_payer")), old)
-    new = [{"payer": payer, "thousandths": left} for payer, left in rows.items() if payer not in known]
+        connection.execute(update(BUDGET_CARRIES).where(own, payers == bindparam("of_payer")), old)
+    new = [{"node": node, "payer": payer, "thousandths": left} for payer, left in rows.items() if payer not in known]
     if new:
         connection.execute(insert(BUDGET_CARRIES), new)
 
@@ -341,6 +359,13 @@ def _payer_of(key: str) -> int | str:
     return key.removeprefix(_BIDDER) if key.startswith(_BIDDER) else int(key)
 
 
-def _counted_upto(connection: Connection, *, lock: bool = False) -> int | None:
-    query = select(NOTICES_COUNTED.c.upto_offset)
+def _refuse_written_off(connection: Connection, node: str) -> None:
+    """What was leased to a node that was written off is others' now: nothing comes out of it any more."""
+    query = select(NODES.c.written_off_at_ms).where(NODES.c.name == node).with_for_update(read=True)
+    if connection.execute(query).scalar():
+        raise Conflict(f"node {node!r} was written off: restart it, then it goes on from its log")
+
+
+def _counted_upto(connection: Connection, node: str, *, lock: bool = False) -> int | None:
+    query = select(NOTICES_COUNTED.c.upto_offset).where(NOTICES_COUNTED.c.node == node)
     return connection.execute(query.with_for_update() if lock else query).scalar_one_or_none()

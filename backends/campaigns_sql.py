@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Engine, Row, Select, Table, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, Table, insert, select, update
 
 from backends import outbox_sql
 from backends.budget_ledger_sql import write_budget
 from backends.campaign_rows import advertiser_of, campaign_of, creative_of, creative_row, line_item_of, line_item_row
 from backends.change_history_sql import HistoryRows, Thing
-from backends.sql import chunks, reading, writing
+from backends.sql import chunks, in_turn, reading, writing
 from backends.sql_tables_accounts import AUDIT, TENANTS
 from backends.sql_tables_campaigns import (
     ADVERTISERS,
@@ -54,17 +54,21 @@ class SqlCampaignStore:
     def reading(self) -> Iterator[CampaignReads]:
         """One state of everything."""
         with reading(self._engine) as connection:
-            yield _Unit(connection)
+            yield _Unit(connection, to_write=False)
 
     @contextmanager
     def writing(self) -> Iterator[CampaignWrites]:
         """One transaction."""
         with writing(self._engine) as connection:
-            yield _Unit(connection)
+            yield _Unit(connection, to_write=True)
 
 
 class _Unit(HistoryRows):
     """CampaignWrites over one connection within a transaction."""
+
+    def __init__(self, connection: Connection, *, to_write: bool) -> None:
+        super().__init__(connection)
+        self._to_write = to_write
 
     def has_tenant(self, tenant_id: str) -> bool:
         return _is_id(tenant_id) and self._first(select(TENANTS).where(TENANTS.c.tenant_id == tenant_id)) is not None
@@ -111,6 +115,8 @@ class _Unit(HistoryRows):
         return self._line_items(self._page(below, LINE_ITEMS, tenant_id, after_number, limit))
 
     def answered(self, tenant_id: str, idempotency_key: str) -> Answered | None:
+        if self._to_write:
+            in_turn(self._connection, "campaign write", tenant_id, idempotency_key)
         row = self._first(
             select(IDEMPOTENCY).where(
                 IDEMPOTENCY.c.tenant_id == tenant_id, IDEMPOTENCY.c.idempotency_key == idempotency_key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,17 +41,26 @@ class LmdbEventLog:
             self._folder.close()
             raise BackendUnavailable(f"{path} holds no event log: give the folder that the server writes")
         self._begins = begins
+        # Where each topic goes on, and when its last record was appended; this is the only process that appends.
+        self._tails: dict[str, tuple[int, int]] = {}
+        self._appending = threading.Lock()
 
     def append(self, topic: str, payloads: Sequence[bytes], appended_at_ms: int) -> int:
         """See EventLog. The time never goes back within a topic: an earlier one is taken as that of the last record."""
         assert not self._readonly, "a reader does not append"
         table = self._written_table(topic)
-        with self._folder.writing() as transaction:
-            first, last_at_ms = self._tail(transaction, topic, table)
-            at = _APPENDED_AT.pack(max(last_at_ms, appended_at_ms))
-            for offset, payload in enumerate(payloads, start=first):
-                stored = transaction.put(_OFFSET.pack(offset), at + payload, append=True, db=table)
-                assert stored, f"offset {offset} of topic {topic} is there already"
+        with self._appending:
+            # What a write that fails leaves behind is looked up again.
+            tail = self._tails.pop(topic, None)
+            with self._folder.writing() as transaction:
+                first, last_at_ms = tail or self._tail(transaction, topic, table)
+                at_ms = max(last_at_ms, appended_at_ms)
+                at = _APPENDED_AT.pack(at_ms)
+                for offset, payload in enumerate(payloads, start=first):
+                    stored = transaction.put(_OFFSET.pack(offset), at + payload, append=True, db=table)
+                    assert stored, f"offset {offset} of topic {topic} is there already"
+            if payloads:
+                self._tails[topic] = first + len(payloads), at_ms
         return first
 
     def sync(self) -> None:
@@ -82,6 +92,20 @@ class LmdbEventLog:
     def end(self, topic: str) -> int:
         """See EventLog."""
         return self._ends(topic)[1]
+
+    def bytes_from(self, topic: str, offset: int) -> int:
+        """See OutboxLog; by the pages of the topic's tree."""
+        table = self._table(topic)
+        if table is None:
+            return 0
+        with self._folder.reading() as transaction:
+            pages = transaction.stat(table)
+        records: int = pages["entries"]
+        if not records:
+            return 0
+        size: int = pages["psize"] * (pages["leaf_pages"] + pages["branch_pages"] + pages["overflow_pages"])
+        # Offsets are dense from the oldest record on.
+        return size * min(max(self.end(topic) - offset, 0), records) // records
 
     def first_offset_at(self, topic: str, at_ms: int) -> int:
         """See EventLog; about 20 look-ups for a million records."""
@@ -118,6 +142,27 @@ class LmdbEventLog:
                 transaction.put(topic.encode(), _BEGIN.pack(min(max(offset, 0), end), last_at_ms), db=self._begins)
             if dropped - before < _DROPPED_AT_ONCE:
                 return dropped
+
+    def begin_at(self, topic: str, offset: int) -> None:
+        """See streams.moving.ports.MovableLog."""
+        assert not self._readonly, "a reader begins nothing"
+        table = self._written_table(topic)
+        with self._appending, self._folder.writing() as transaction:
+            self._tails.pop(topic, None)
+            if self._tail(transaction, topic, table)[0] not in (0, offset):
+                raise ValueError(f"topic {topic} has had records: it goes on where it was")
+            transaction.put(topic.encode(), _BEGIN.pack(offset, 0), db=self._begins)
+
+    def rewrite(self, topic: str, payloads: dict[int, bytes]) -> None:
+        """See streams.erasures.RewritableLog; the bytes before stay in the file until LMDB uses the room again."""
+        assert not self._readonly, "a reader rewrites nothing"
+        table = self._written_table(topic)
+        with self._folder.writing() as transaction:
+            for offset, payload in payloads.items():
+                before = transaction.get(_OFFSET.pack(offset), db=table)
+                if before is not None:
+                    at = bytes(before[: _APPENDED_AT.size])
+                    transaction.put(_OFFSET.pack(offset), at + payload, db=table)
 
     def close(self) -> None:
         """See EventLog."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, insert, select, update
 
 from backends.idempotency_sql import first_time
-from backends.sql import reading, writing
+from backends.sql import in_turn, reading, writing
 from backends.sql_tables_money import EXCHANGE_SWITCH
 from exchange.pause import SwitchState
 
@@ -38,6 +38,7 @@ class SqlExchangeSwitch:
         with writing(self._engine) as connection:
             if not first_time(connection, state.changed_by, idempotency_key, method, "", state.changed_at_ms):
                 return
+            in_turn(connection, "exchange switch")
             before = connection.execute(select(EXCHANGE_SWITCH.c.paused)).scalar()
             if before is None:
                 connection.execute(insert(EXCHANGE_SWITCH).values(values | {"switch": _SWITCH}))

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, update
 
 from backends.balances_sql import SqlBalanceUnit
-from backends.postings_sql import terms_of
-from backends.sql import reading, writing
+from backends.postings_sql import SETTLEMENT, terms_of
+from backends.sql import in_turn, insert_once, reading, writing
 from backends.sql_tables_campaigns import ADVERTISERS, CAMPAIGNS, LINE_ITEMS
 from backends.sql_tables_money import (
     BALANCE_ACCOUNTS,
@@ -69,11 +69,16 @@ class _Unit:
 
     def issued_before(self, tenant_id: str, idempotency_key: str) -> tuple[str, Invoice] | None:
         of = INVOICES.c
+        if self._locking:
+            in_turn(self._connection, "invoice", tenant_id, idempotency_key)
         query = select(INVOICES).where(of.tenant_id == tenant_id, of.idempotency_key == idempotency_key)
         row = self._connection.execute(query).first()
         return (row.request_sha256, _invoice(row)) if row is not None else None
 
     def unbilled(self, advertiser: int, currency: str, month: int) -> list[InvoiceLine]:
+        if self._locking:
+            # Days and ledger are read one after the other: nothing is billed between.
+            in_turn(self._connection, SETTLEMENT)
         first, beyond = days_of(month)
         of = BILLED_DAYS.c
         spent = (
@@ -103,13 +108,8 @@ class _Unit:
         series = INVOICE_SERIES.c
         own = (series.issuer_id == issuer_id) & (series.kind == kind) & (series.year == year)
         taken = update(INVOICE_SERIES).where(own).values(newest=series.newest + 1).returning(series.newest)
-        number: int | None = self._connection.execute(taken).scalar_one_or_none()
-        if number is None:
-            number = 1
-            self._connection.execute(
-                insert(INVOICE_SERIES).values(issuer_id=issuer_id, kind=kind, year=year, newest=number)
-            )
-        return number
+        insert_once(self._connection, INVOICE_SERIES, {"issuer_id": issuer_id, "kind": kind, "year": year, "newest": 0})
+        return int(self._connection.execute(taken).scalar_one())
 
     def add(self, invoice: Invoice, advertiser: int, idempotency_key: str, digest: str, of_invoice: int) -> Invoice:
         row = {

@@ -18,7 +18,11 @@ from exchange.campaign_values import State, dimensions_of
 from exchange.ports import CreativeRecord, LineItemRecord
 from streams.topics import CAMPAIGN_CHANGES
 
-_ITEMS = (
+_COULD_RUN = (
+    (LINE_ITEMS.c.state == State.ACTIVE) & (CAMPAIGNS.c.state == State.ACTIVE) & (ADVERTISERS.c.state == State.ACTIVE)
+)
+# Line items of all states, with what `records` reads of them and whether they could run.
+ALL_ITEMS = (
     select(
         LINE_ITEMS,
         CAMPAIGNS.c.campaign_id,
@@ -26,14 +30,16 @@ _ITEMS = (
         CAMPAIGNS.c.time_zone,
         ADVERTISERS.c.advertiser_id,
         ADVERTISERS.c.domain,
+        ADVERTISERS.c.name.label("advertiser_name"),
         ADVERTISERS.c.number.label("advertiser_number"),
+        _COULD_RUN.label("could_run"),
     )
     .select_from(LINE_ITEMS)
     .join(CAMPAIGNS)
     .join(ADVERTISERS)
-    .where(LINE_ITEMS.c.state == State.ACTIVE, CAMPAIGNS.c.state == State.ACTIVE, ADVERTISERS.c.state == State.ACTIVE)
     .order_by(LINE_ITEMS.c.number)
 )
+_ITEMS = ALL_ITEMS.where(_COULD_RUN)
 _LINKS = select(LINE_ITEM_CREATIVES.c.line_item_number, LINE_ITEM_CREATIVES.c.creative_number).order_by(
     LINE_ITEM_CREATIVES.c.line_item_number, LINE_ITEM_CREATIVES.c.position
 )
@@ -75,19 +81,25 @@ class SqlLineItemSource:
             newest = outbox_sql.newest_sequence(connection)
             if newest <= sequence:
                 return newest, [], []
-            touched = _touched(connection, sequence)
-            records = _records_of(connection, touched)
+            touched = line_items_touched(connection, sequence)
+            records = [record for _, record in records_of(connection, touched, _ITEMS)]
         running = {record.line_item_id for record in records}
         return newest, records, [line_item_id for line_item_id in touched.values() if line_item_id not in running]
 
 
-def _touched(connection: Connection, sequence: int) -> dict[int, str]:
-    """Line items that events beyond `sequence` touched, their ids by number."""
+def ids_touched(connection: Connection, sequence: int) -> dict[str, set[str]]:
+    """What events beyond `sequence` say was changed: ids by kind (line_item, campaign, advertiser, creative)."""
     events = select(OUTBOX.c.fields).where(OUTBOX.c.sequence > sequence, OUTBOX.c.topic == CAMPAIGN_CHANGES.name)
     ids: dict[str, set[str]] = defaultdict(set)
     for fields in connection.execute(events).scalars():
         changed = _CHANGED.decode(fields)
         ids[changed.kind].add(changed.id)
+    return ids
+
+
+def line_items_touched(connection: Connection, sequence: int) -> dict[int, str]:
+    """Line items that events beyond `sequence` touched, their ids by number."""
+    ids = ids_touched(connection, sequence)
     numbered = select(LINE_ITEMS.c.number, LINE_ITEMS.c.line_item_id).select_from(LINE_ITEMS)
     ways: list[tuple[str, Select[Any], Table]] = [
         ("line_item", numbered, LINE_ITEMS),
@@ -103,16 +115,19 @@ def _touched(connection: Connection, sequence: int) -> dict[int, str]:
     return touched
 
 
-def _records_of(connection: Connection, numbers: Iterable[int]) -> list[LineItemRecord]:
+def records_of(
+    connection: Connection, numbers: Iterable[int], which: Select[Any] = ALL_ITEMS
+) -> list[tuple[Row[Any], LineItemRecord]]:
+    """The rows of these line items, as `which` selects them, each with the record that it comes to."""
     items: list[Row[Any]] = []
     links: list[Row[int, int]] = []
     for some in chunks(sorted(numbers)):
-        items += connection.execute(_ITEMS.where(LINE_ITEMS.c.number.in_(some)))
+        items += connection.execute(which.where(LINE_ITEMS.c.number.in_(some)))
         links += connection.execute(_LINKS.where(LINE_ITEM_CREATIVES.c.line_item_number.in_(some)))
     creatives: list[Row[Any]] = []
     for some in chunks({creative_number for _, creative_number in links}):
         creatives += connection.execute(select(CREATIVES).where(CREATIVES.c.number.in_(some)))
-    return _records(items, links, creatives)
+    return list(zip(items, _records(items, links, creatives), strict=True))
 
 
 def _records(

@@ -8,11 +8,16 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
-from backends.sql import reading, writing
+from backends.projections_sql import move
+from backends.sql import insert_once, reading, writing
+from backends.sql_tables_measurement import PROJECTIONS
 from backends.sql_tables_outbox import OUTBOX, OUTBOX_CLOCK
 from common.clock import Clock
+from common.nodes import DEFAULT_NODE
 
 _CLOCK = 1
+_OUTBOX = "outbox"
+_TOLD = PROJECTIONS.c
 
 
 class OutboxEvent(msgspec.Struct, frozen=True):
@@ -27,7 +32,7 @@ def append(connection: Connection, topic: str, events: Sequence[dict[str, Any]],
     """Write events into the outbox within the caller's transaction; their sequences, dense and in commit order."""
     if not events:
         return []
-    newest = _take(connection, len(events))
+    newest = next_sequences(connection, len(events), _CLOCK)
     sequences = list(range(newest - len(events) + 1, newest + 1))
     rows = [
         {"sequence": sequence, "topic": topic, "fields": msgspec.json.encode(event).decode(), "written_at_ms": at_ms}
@@ -43,48 +48,65 @@ def newest_sequence(connection: Connection) -> int:
     return newest or 0
 
 
-def _take(connection: Connection, count: int) -> int:
+def next_sequences(connection: Connection, count: int, clock: int) -> int:
+    """The last of `count` numbers of a clock, dense and in commit order: whoever comes next waits for the commit."""
     advance = (
         update(OUTBOX_CLOCK)
-        .where(OUTBOX_CLOCK.c.clock == _CLOCK)
+        .where(OUTBOX_CLOCK.c.clock == clock)
         .values(newest_sequence=OUTBOX_CLOCK.c.newest_sequence + count)
         .returning(OUTBOX_CLOCK.c.newest_sequence)
     )
     newest: int | None = connection.execute(advance).scalar_one_or_none()
     if newest is None:
-        connection.execute(insert(OUTBOX_CLOCK).values(clock=_CLOCK, newest_sequence=count))
-        newest = count
+        insert_once(connection, OUTBOX_CLOCK, {"clock": clock, "newest_sequence": 0})
+        newest = connection.execute(advance).scalar_one()
     return newest
 
 
 class OutboxRelay:
-    """Tells the event log what the outbox holds, in order, at least once.
+    """Tells the event log of a node what the outbox holds, in order, at least once.
 
-    A crash between `publish` and the mark tells the same events again, with the same sequences, so that readers can
-    drop doubles. One relay runs at a time.
+    Every node tells its own log: what follows from an event in memory must follow on each of them. A crash between
+    `publish` and the mark tells the same events again, with the same sequences, so that readers can drop doubles. One
+    relay runs at a time on a node.
     """
 
     def __init__(
-        self, *, engine: Engine, clock: Clock, publish: Callable[[Sequence[OutboxEvent]], None], batch: int = 500
+        self,
+        *,
+        engine: Engine,
+        clock: Clock,
+        publish: Callable[[Sequence[OutboxEvent]], None],
+        batch: int = 500,
+        node: str = DEFAULT_NODE,
     ) -> None:
+        self._node = node
         self._engine = engine
         self._clock = clock
         self._publish = publish
         self._batch = batch
 
     def relay_once(self) -> int:
-        """Publish at most one batch of unsent events and mark them; how many there were.
+        """Publish at most one batch of events that this node has not told, and mark them; how many there were.
 
-        `publish` returns when the log keeps the events; what it raises leaves them unsent.
+        `publish` returns when the log keeps the events; what it raises leaves them untold.
         """
-        unsent = (
+        told = select(_TOLD.upto_offset).where(_TOLD.node == self._node, _TOLD.projection == _OUTBOX)
+        with reading(self._engine) as connection:
+            upto = connection.execute(told).scalar()
+        if upto is None:
+            # Before anything else, so that nothing is passed over which another node tells and marks meanwhile.
+            with writing(self._engine) as connection:
+                upto = _untold(connection)
+                move(connection, _OUTBOX, _OUTBOX, 0, upto, 0, self._node)
+        fresh = (
             select(OUTBOX.c.sequence, OUTBOX.c.topic, OUTBOX.c.fields)
-            .where(OUTBOX.c.sent_at_ms.is_(None))
+            .where(OUTBOX.c.sequence > upto)
             .order_by(OUTBOX.c.sequence)
             .limit(self._batch)
         )
         with reading(self._engine) as connection:
-            rows = connection.execute(unsent).all()
+            rows = connection.execute(fresh).all()
         if not rows:
             return 0
         events = [OutboxEvent(sequence, topic, msgspec.json.decode(fields)) for sequence, topic, fields in rows]
@@ -96,4 +118,13 @@ class OutboxRelay:
         )
         with writing(self._engine) as connection:
             connection.execute(sent)
+            move(connection, _OUTBOX, _OUTBOX, upto, events[-1].sequence, 0, self._node)
         return len(events)
+
+
+def _untold(connection: Connection) -> int:
+    """The sequence behind which a node begins that has told nothing yet: what was told before is in no memory of it."""
+    oldest: int | None = connection.execute(
+        select(func.min(OUTBOX.c.sequence)).where(OUTBOX.c.sent_at_ms.is_(None))
+    ).scalar()
+    return newest_sequence(connection) if oldest is None else oldest - 1

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
 from sqlalchemy import Engine, bindparam, delete, insert, select, update
 
 from backends.projections_sql import move, read_upto
 from backends.sql import chunks, reading, writing
 from backends.sql_tables_measurement import OUTGOING
+from common.nodes import DEFAULT_NODE
 from exchange.outgoing import Outgoing, OutgoingKind, OutgoingState, Told, Tried, Waiting
 
 _PROJECTION = "outgoing"
@@ -16,24 +18,26 @@ _AT = OUTGOING.c
 
 
 class SqlOutgoingStore:
-    """OutgoingStore over an engine of backends.sql."""
+    """OutgoingStore over an engine of backends.sql: what the log of one node holds, and that node tells."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, node: str = DEFAULT_NODE) -> None:
         self._engine = engine
+        self._node = node
 
     def read_upto(self, topic: str) -> int:
         """See OutgoingStore."""
-        return read_upto(self._engine, _PROJECTION, topic)[0]
+        return read_upto(self._engine, _PROJECTION, topic, self._node)[0]
 
     def enqueue(self, topic: str, entries: Sequence[Outgoing], from_offset: int, upto_offset: int, now_ms: int) -> bool:
         """See OutgoingStore."""
         with writing(self._engine) as connection:
-            if not move(connection, _PROJECTION, topic, from_offset, upto_offset, now_ms):
+            if not move(connection, _PROJECTION, topic, from_offset, upto_offset, now_ms, self._node):
                 return False
+            entries = [replace(entry, source=self._source(entry)) for entry in entries]
             known: set[str] = set()
             for some in chunks([entry.source for entry in entries]):
                 known.update(connection.execute(select(_AT.source).where(_AT.source.in_(some))).scalars())
-            rows = [_row(entry, now_ms) for entry in entries if entry.source not in known]
+            rows = [_row(entry, now_ms) | {"node": self._node} for entry in entries if entry.source not in known]
             if rows:
                 connection.execute(insert(OUTGOING), rows)
         return True
@@ -42,7 +46,7 @@ class SqlOutgoingStore:
         """See OutgoingStore."""
         statement = (
             select(_AT.number, _AT.url, _AT.attempts, _AT.enqueued_at_ms)
-            .where(_AT.state == OutgoingState.WAITING, _AT.due_at_ms <= now_ms)
+            .where(_AT.node == self._node, _AT.state == OutgoingState.WAITING, _AT.due_at_ms <= now_ms)
             .order_by(_AT.due_at_ms, _AT.number)
             .limit(limit)
         )
@@ -95,6 +99,10 @@ class SqlOutgoingStore:
         done = delete(OUTGOING).where(_AT.enqueued_at_ms < at_ms, _AT.state != OutgoingState.WAITING)
         with writing(self._engine) as connection:
             return connection.execute(done).rowcount
+
+    def _source(self, entry: Outgoing) -> str:
+        """Its place among those of all nodes; the first node's are written as they were when there was no other."""
+        return entry.source if self._node == DEFAULT_NODE else f"{self._node} {entry.source}"
 
 
 def _row(entry: Outgoing, now_ms: int) -> dict[str, object]:

@@ -8,13 +8,16 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, tuple_, update
 
-from backends.sql import chunks
+from backends.sql import chunks, insert_once
 from backends.sql_tables_budgets import BUDGET_LEASES
 from backends.sql_tables_campaigns import CAMPAIGNS
 from backends.sql_tables_money import BALANCE_ACCOUNTS, BALANCE_POSTINGS, BALANCE_TRANSACTIONS, PAYMENT_TERMS
 from exchange.balances import AccountKind, Entry, PaymentTerms, Terms, Transaction, adds_up, available
 from exchange.ports import CAMPAIGN_ACCOUNTS
 from exchange.settlement import Payer, Settlement
+
+# The turn of whoever bills, or needs that nobody does.
+SETTLEMENT = "settlement"
 
 _KEY = tuple[str, str]
 
@@ -197,7 +200,8 @@ def _accounts(connection: Connection, keys: Iterable[_KEY], currency: str) -> di
         if (kind, owner) not in found
     ]
     if new:
-        connection.execute(insert(BALANCE_ACCOUNTS), new)
+        for row in new:
+            insert_once(connection, BALANCE_ACCOUNTS, row)
         found = _known_accounts(connection, wanted, currency)
     return found
 

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Engine, delete, exists, func, insert, select, tuple_, update
 
-from backends import outbox_sql
-from backends.sql import chunks, reading, writing
-from backends.sql_tables_posts import POST_COUNTS, POST_WRITES, POSTS
+from backends import outbox_sql, post_rows
+from backends.post_rows import post_of
+from backends.sql import chunks, in_turn, reading, writing
+from backends.sql_tables_posts import POST_HISTORY, POST_MEDIA, POST_REVISIONS, POST_WRITES, POSTS
 from common.errors import Conflict
-from feed.ports import Count
-from feed.post import Post, PostState, ProductTag
+from feed.ports import ErasedPosts, PostRevision
+from feed.post import Post, PostState
+from feed.post_states import Reach, StateStep
 from streams.topics import POSTS as POSTS_TOPIC
 
-# A client that lost an answer asks again within seconds, a phone without a network perhaps tomorrow.
-REPEATED_WITHIN_MS = 2 * 86_400_000
-_PURGE_EVERY_MS = 3_600_000
 _ID = re.compile(r"[0-9a-f]{32}")
-
-
-class _Content(msgspec.Struct, frozen=True):
-    """The columns of a post that nothing is searched by."""
-
-    caption: str
-    image_urls: tuple[str, ...]
-    product_tags: tuple[ProductTag, ...]
-    hashtags: tuple[str, ...]
-
-
-_CONTENT = msgspec.json.Decoder(_Content)
 
 
 class SqlPostStore:
@@ -41,19 +26,44 @@ class SqlPostStore:
     def __init__(self, engine: Engine, *, portion: int = 1_000) -> None:
         self._engine = engine
         self._portion = portion
-        self._purged_at_ms = 0
 
-    def create(self, post: Post, key: str, digest: str, now_ms: int) -> Post:
+    def create(self, post: Post, key: str, digest: str, now_ms: int, steps: Sequence[StateStep] = ()) -> Post:
         """Store a post, or give the one that this key stored."""
         with writing(self._engine) as connection:
-            if (known := _written(connection, post.tenant_id, key, digest)) is not None:
+            if (known := _written(connection, post.tenant_id, key, digest, to_write=True)) is not None:
                 return known
-            content = _Content(post.caption, post.image_urls, post.product_tags, post.hashtags)
-            row = {name: getattr(post, name) for name in msgspec.structs.asdict(post) if name in POSTS.c}
-            row |= {"content": msgspec.json.encode(content).decode(), "state": int(post.state)}
+            row = post_rows.row_of(post)
             connection.execute(insert(POSTS), [row])
-            _tell(connection, post, key, digest, now_ms)
+            _keep_content(connection, post, row["content"], now_ms)
+            _keep_steps(connection, post.post_id, steps)
+            _remember(connection, post, key, digest, now_ms)
+            _tell(connection, post, now_ms)
             return post
+
+    def change(self, post: Post, key: str, digest: str, now_ms: int, steps: Sequence[StateStep] = ()) -> Post | None:
+        """Store a revision over the one before."""
+        with writing(self._engine) as connection:
+            if key and (known := _written(connection, post.tenant_id, key, digest, to_write=True)) is not None:
+                return known
+            before = _post_of(connection, post.tenant_id, post.post_id, lock=True)
+            if before is None or before.revision != post.revision - 1:
+                return None
+            row = post_rows.row_of(post)
+            changed = {name: value for name, value in row.items() if name not in ("post_id", "likes", "saves")}
+            connection.execute(update(POSTS).where(POSTS.c.post_id == post.post_id).values(changed))
+            if row["content"] != post_rows.row_of(before)["content"]:
+                _keep_content(connection, post, row["content"], now_ms)
+            _keep_steps(connection, post.post_id, steps)
+            if key:
+                _remember(connection, post, key, digest, now_ms)
+            _tell(connection, post, now_ms)
+            return post_rows.with_counts_of(post, before)
+
+    def remember(self, post: Post, key: str, digest: str, now_ms: int) -> None:
+        """Remember what a key was answered by."""
+        with writing(self._engine) as connection:
+            if _written(connection, post.tenant_id, key, digest, to_write=True) is None:
+                _remember(connection, post, key, digest, now_ms)
 
     def written(self, tenant_id: str, key: str, digest: str) -> Post | None:
         """What `key` wrote."""
@@ -65,50 +75,99 @@ class SqlPostStore:
         with reading(self._engine) as connection:
             return _post_of(connection, tenant_id, post_id)
 
-    def withdraw(self, tenant_id: str, post_id: str, key: str, digest: str, now_ms: int) -> Post | None:
-        """Withdraw a post."""
-        with writing(self._engine) as connection:
-            if (known := _written(connection, tenant_id, key, digest)) is not None:
-                return known
-            post = _post_of(connection, tenant_id, post_id)
-            if post is None:
-                return None
-            if post.state is PostState.WITHDRAWN:
-                _remember(connection, post, key, digest, now_ms)
-                return post
-            withdrawn = msgspec.structs.replace(post, state=PostState.WITHDRAWN, revision=post.revision + 1)
-            connection.execute(
-                update(POSTS)
-                .where(POSTS.c.post_id == post_id)
-                .values(state=int(withdrawn.state), revision=withdrawn.revision)
+    def by_creator(
+        self, tenant_id: str, creator_id: str, least_reach: int, before: tuple[int, str] | None, limit: int
+    ) -> list[Post]:
+        """A creator's posts, newest publication first."""
+        place = tuple_(POSTS.c.published_at_ms, POSTS.c.post_id)
+        wanted = (
+            select(POSTS)
+            .where(
+                POSTS.c.tenant_id == tenant_id,
+                POSTS.c.creator_id == creator_id,
+                POSTS.c.reach >= least_reach,
+                POSTS.c.state != int(PostState.WITHDRAWN),
             )
-            _tell(connection, withdrawn, key, digest, now_ms)
-            return withdrawn
+            .order_by(POSTS.c.published_at_ms.desc(), POSTS.c.post_id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            wanted = wanted.where(place < before)
+        with reading(self._engine) as connection:
+            return [post_of(row) for row in connection.execute(wanted)]
 
-    def count(self, tenant_id: str, counts: Sequence[Count], now_ms: int) -> list[bool]:
-        """Add likes and saves, each action once."""
-        fresh: dict[bytes, Count] = {}
+    def revisions(self, tenant_id: str, post_id: str, before_revision: int, limit: int) -> list[PostRevision]:
+        """What stood in the post, newest first."""
+        of = POST_REVISIONS.c
+        wanted = (
+            select(POST_REVISIONS)
+            .where(of.post_id == post_id, of.revision < before_revision)
+            .order_by(of.revision.desc())
+            .limit(limit)
+        )
+        with reading(self._engine) as connection:
+            if _post_of(connection, tenant_id, post_id) is None:
+                return []
+            return [post_rows.revision_of(row) for row in connection.execute(wanted)]
+
+    def history(self, tenant_id: str, post_id: str, before: int, limit: int) -> list[tuple[int, StateStep]]:
+        """What became of the post, newest first."""
+        of = POST_HISTORY.c
+        wanted = (
+            select(POST_HISTORY)
+            .where(of.post_id == post_id, of.number < before)
+            .order_by(of.number.desc())
+            .limit(limit)
+        )
+        with reading(self._engine) as connection:
+            if _post_of(connection, tenant_id, post_id) is None:
+                return []
+            return [(row.number, post_rows.step_of(row)) for row in connection.execute(wanted)]
+
+    def due(self, now_ms: int, limit: int) -> list[Post]:
+        """Drafts whose time has come."""
+        of = POSTS.c
+        wanted = (
+            select(POSTS)
+            .where(of.publish_at_ms.between(1, now_ms), of.state == int(PostState.DRAFT))
+            .order_by(of.publish_at_ms)
+            .limit(limit)
+        )
+        with reading(self._engine) as connection:
+            return [post_of(row) for row in connection.execute(wanted)]
+
+    def unchecked(self, limit: int) -> list[Post]:
+        """Published posts without a verdict."""
+        of = POSTS.c
+        wanted = select(POSTS).where(of.state == int(PostState.CHECKING), of.verdict.is_(None)).limit(limit)
+        with reading(self._engine) as connection:
+            return [post_of(row) for row in connection.execute(wanted)]
+
+    def shows_media(self, media_id: str) -> bool:
+        """Is the medium in a post that others see?"""
+        seen = exists().where(
+            POST_MEDIA.c.media_id == media_id,
+            POSTS.c.post_id == POST_MEDIA.c.post_id,
+            POSTS.c.reach > int(Reach.AUTHOR),
+        )
+        with reading(self._engine) as connection:
+            return bool(connection.execute(select(seen)).scalar())
+
+    def erase_creator(self, tenant_id: str, creator_id: str, now_ms: int) -> ErasedPosts:
+        """Delete a creator's posts and all that is told of them."""
+        mine = select(POSTS.c.post_id, POSTS.c.revision).where(
+            POSTS.c.tenant_id == tenant_id, POSTS.c.creator_id == creator_id
+        )
         with writing(self._engine) as connection:
-            known = _counted(connection, counts)
-            taken = []
-            for one in counts:
-                taken.append(one.action_key not in known and one.action_key not in fresh)
-                fresh |= {one.action_key: one} if taken[-1] else {}
-            if fresh:
-                connection.execute(
-                    insert(POST_COUNTS), [{"action_key": action_key, "at_ms": now_ms} for action_key in fresh]
-                )
-            # In the order of their ids, so that two transactions never wait for each other.
-            for one in sorted(fresh.values(), key=lambda one: one.post_id):
-                connection.execute(
-                    update(POSTS)
-                    .where(POSTS.c.tenant_id == tenant_id, POSTS.c.post_id == one.post_id)
-                    .values(likes=POSTS.c.likes + one.likes, saves=POSTS.c.saves + one.saves)
-                )
-            if now_ms - self._purged_at_ms >= _PURGE_EVERY_MS:
-                connection.execute(delete(POST_COUNTS).where(POST_COUNTS.c.at_ms < now_ms - REPEATED_WITHIN_MS))
-                self._purged_at_ms = now_ms
-        return taken
+            posts = [(row.post_id, row.revision + 1) for row in connection.execute(mine.with_for_update())]
+            gone = dict.fromkeys((POST_REVISIONS, POST_HISTORY, POST_MEDIA, POST_WRITES, POSTS), 0)
+            for some in chunks(post_id for post_id, _ in posts):
+                for table in gone:
+                    gone[table] += connection.execute(delete(table).where(table.c.post_id.in_(some))).rowcount
+            for post_id, revision in posts:
+                # Who followed the post learns that it is gone, and not whose it was.
+                _append(connection, tenant_id, post_id, "", PostState.WITHDRAWN, revision, now_ms)
+        return ErasedPosts(tuple(posts), revisions=gone[POST_REVISIONS], history=gone[POST_HISTORY])
 
     def all(self) -> Iterator[Post]:
         """Every post, by publication; each portion is read in a transaction of its own."""
@@ -119,13 +178,15 @@ class SqlPostStore:
                 wanted = wanted.where(tuple_(POSTS.c.published_at_ms, POSTS.c.post_id) > after)
             with reading(self._engine) as connection:
                 rows = connection.execute(wanted).all()
-            yield from map(_post, rows)
+            yield from map(post_of, rows)
             if len(rows) < self._portion:
                 return
             after = rows[-1].published_at_ms, rows[-1].post_id
 
 
-def _written(connection: Connection, tenant_id: str, key: str, digest: str) -> Post | None:
+def _written(connection: Connection, tenant_id: str, key: str, digest: str, *, to_write: bool = False) -> Post | None:
+    if to_write:
+        in_turn(connection, "post write", tenant_id, key)
     wrote = select(POST_WRITES).where(POST_WRITES.c.tenant_id == tenant_id, POST_WRITES.c.idempotency_key == key)
     row = connection.execute(wrote).first()
     if row is None:
@@ -135,23 +196,54 @@ def _written(connection: Connection, tenant_id: str, key: str, digest: str) -> P
     return _post_of(connection, tenant_id, row.post_id)
 
 
-def _post_of(connection: Connection, tenant_id: str, post_id: str) -> Post | None:
+def _post_of(connection: Connection, tenant_id: str, post_id: str, *, lock: bool = False) -> Post | None:
     # What is no id of ours is not looked for: some engines refuse characters that an id could hold.
     if not _ID.fullmatch(post_id):
         return None
-    row = connection.execute(select(POSTS).where(POSTS.c.tenant_id == tenant_id, POSTS.c.post_id == post_id)).first()
-    return None if row is None else _post(row)
+    wanted = select(POSTS).where(POSTS.c.tenant_id == tenant_id, POSTS.c.post_id == post_id)
+    row = connection.execute(wanted.with_for_update() if lock else wanted).first()
+    return None if row is None else post_of(row)
 
 
-def _tell(connection: Connection, post: Post, key: str, digest: str, now_ms: int) -> None:
-    _remember(connection, post, key, digest, now_ms)
+def _keep_content(connection: Connection, post: Post, content: str, now_ms: int) -> None:
+    revision = {"post_id": post.post_id, "revision": post.revision, "at_ms": now_ms, "content": content}
+    connection.execute(insert(POST_REVISIONS), [revision])
+    connection.execute(delete(POST_MEDIA).where(POST_MEDIA.c.post_id == post.post_id))
+    shown = {medium.media_id for medium in post.media if medium.media_id}
+    if shown:
+        rows = [{"post_id": post.post_id, "media_id": media_id} for media_id in sorted(shown)]
+        connection.execute(insert(POST_MEDIA), rows)
+
+
+def _keep_steps(connection: Connection, post_id: str, steps: Sequence[StateStep]) -> None:
+    if not steps:
+        return
+    newest = connection.execute(select(func.max(POST_HISTORY.c.number)).where(POST_HISTORY.c.post_id == post_id))
+    first = (newest.scalar() or 0) + 1
+    rows = [post_rows.history_row(post_id, first + at, step) for at, step in enumerate(steps)]
+    connection.execute(insert(POST_HISTORY), rows)
+
+
+def _tell(connection: Connection, post: Post, now_ms: int) -> None:
+    _append(connection, post.tenant_id, post.post_id, post.creator_id, post.state, post.revision, now_ms)
+
+
+def _append(
+    connection: Connection,
+    tenant_id: str,
+    post_id: str,
+    creator_id: str,
+    state: PostState,
+    revision: int,
+    now_ms: int,
+) -> None:
     event = {
         "changed_at_ms": now_ms,
-        "tenant_id": post.tenant_id,
-        "post_id": post.post_id,
-        "creator_id": post.creator_id,
-        "state": int(post.state),
-        "revision": post.revision,
+        "tenant_id": tenant_id,
+        "post_id": post_id,
+        "creator_id": creator_id,
+        "state": int(state),
+        "revision": revision,
     }
     outbox_sql.append(connection, POSTS_TOPIC.name, [event], now_ms)
 
@@ -165,29 +257,3 @@ def _remember(connection: Connection, post: Post, key: str, digest: str, now_ms:
         "at_ms": now_ms,
     }
     connection.execute(insert(POST_WRITES), [row])
-
-
-def _counted(connection: Connection, counts: Sequence[Count]) -> set[bytes]:
-    known: set[bytes] = set()
-    for some in chunks(one.action_key for one in counts):
-        rows = connection.execute(select(POST_COUNTS.c.action_key).where(POST_COUNTS.c.action_key.in_(some)))
-        known |= {row.action_key for row in rows}
-    return known
-
-
-def _post(row: Row[Any]) -> Post:
-    content = _CONTENT.decode(row.content)
-    return Post(
-        tenant_id=row.tenant_id,
-        post_id=row.post_id,
-        creator_id=row.creator_id,
-        caption=content.caption,
-        image_urls=content.image_urls,
-        product_tags=content.product_tags,
-        hashtags=content.hashtags,
-        published_at_ms=row.published_at_ms,
-        state=PostState(row.state),
-        revision=row.revision,
-        likes=row.likes,
-        saves=row.saves,
-    )

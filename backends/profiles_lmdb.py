@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from backends.lmdb_folder import LmdbFolder
-from streams.ports import Profile
+from streams.affinities import with_added
+from streams.ports import IMPRESSIONS_AT_MOST, AddedAffinities, Impression, Profile
 
 LONGEST_VISITOR_ID = 64
 
@@ -33,36 +35,76 @@ class LmdbProfileStore:
 
     def read(self, visitor_ids: Sequence[str]) -> list[Profile | None]:
         """See ProfileStore; one transaction. An id that is too long to be stored is not known."""
-        decode = self._decoder.decode
+        return self.read_stored([_key(visitor_id) for visitor_id in visitor_ids])
+
+    def read_stored(self, digests: Sequence[bytes]) -> list[Profile | None]:
+        """See streams.moving.ports.StoredProfiles."""
         profiles: list[Profile | None] = []
         with self._folder.reading() as transaction:
-            for visitor_id in visitor_ids:
-                stored = transaction.get(_key(visitor_id))
-                if stored is None:
-                    profiles.append(None)
-                    continue
-                try:
-                    profile = decode(stored)
-                    if not len(profile.seen_creatives) <= len(profile.seen_line_items) == len(profile.seen_at_ms):
-                        raise msgspec.ValidationError("impressions without their time")
-                except msgspec.DecodeError:
-                    self._broken += 1
-                    profiles.append(None)
-                else:
-                    profiles.append(profile)
+            for digest in digests:
+                profiles.append(self._understood(transaction.get(digest)))
         return profiles
+
+    def add_impressions(self, impressions: Sequence[Impression]) -> None:
+        """See ProfileStore; one transaction."""
+        with self._folder.writing() as transaction:
+            profiles: dict[bytes, Profile] = {}
+            for visitor_id, line_item_number, at_ms, creative_number in impressions:
+                key = _key(visitor_id)
+                if (profile := profiles.get(key)) is None:
+                    profile = profiles[key] = self._understood(transaction.get(key)) or Profile()
+                profile.seen_line_items.append(line_item_number)
+                profile.seen_at_ms.append(at_ms)
+                profile.seen_creatives.append(creative_number)
+                profile.updated_at_ms = at_ms
+            for key, profile in sorted(profiles.items()):
+                for seen in (profile.seen_line_items, profile.seen_at_ms, profile.seen_creatives):
+                    del seen[:-IMPRESSIONS_AT_MOST]
+                transaction.put(key, self._encoder.encode(profile))
+
+    def add_affinities(self, additions: Sequence[AddedAffinities]) -> None:
+        """See ProfileStore; one transaction."""
+        with self._folder.writing() as transaction:
+            for visitor_id, weights, at_ms in additions:
+                key = _key(visitor_id)
+                profile = self._understood(transaction.get(key)) or Profile()
+                profile.affinities = with_added(profile.affinities, weights)
+                profile.updated_at_ms = at_ms
+                transaction.put(key, self._encoder.encode(profile))
 
     def write(self, profiles: dict[str, Profile]) -> None:
         """See ProfileStore; one transaction. ValueError for an id that is empty or longer than 64 characters."""
         for visitor_id in profiles:
             if not 0 < len(visitor_id) <= LONGEST_VISITOR_ID:
                 raise ValueError(f"a visitor id has 1 to {LONGEST_VISITOR_ID} characters, this has {len(visitor_id)}")
+        self.put_stored({_key(visitor_id): profile for visitor_id, profile in profiles.items()})
+
+    def portions(self, after: bytes, limit: int) -> Iterator[list[tuple[bytes, Profile]]]:
+        """See streams.moving.ports.StoredProfiles; one transaction a portion."""
+        while digests := self._digests(after, limit):
+            found = zip(digests, self.read_stored(digests), strict=True)
+            if portion := [(digest, profile) for digest, profile in found if profile is not None]:
+                yield portion
+            after = digests[-1]
+
+    def put_stored(self, profiles: Mapping[bytes, Profile]) -> None:
+        """See streams.moving.ports.StoredProfiles; one transaction."""
         encode = self._encoder.encode
         # In the order of the keys, neighbours share pages.
-        stored = sorted((_key(visitor_id), encode(profile)) for visitor_id, profile in profiles.items())
+        stored = sorted((digest, encode(profile)) for digest, profile in profiles.items())
         with self._folder.writing() as transaction:
             for key, value in stored:
                 transaction.put(key, value)
+
+    def _digests(self, after: bytes, limit: int) -> list[bytes]:
+        digests: list[bytes] = []
+        with self._folder.reading() as transaction, transaction.cursor() as cursor:
+            # The next digest is one byte longer than `after`, or greater.
+            found = cursor.set_range(after + b"\0") if after else cursor.first()
+            while found and len(digests) < limit:
+                digests.append(bytes(cursor.key()))
+                found = cursor.next()
+        return digests
 
     def erase(self, visitor_id: str) -> bool:
         """See ProfileStore."""
@@ -74,6 +116,10 @@ class LmdbProfileStore:
         with self._folder.reading() as transaction:
             return transaction.stat()["entries"]
 
+    def count_stored(self) -> int:
+        """See streams.moving.ports.StoredProfiles."""
+        return self.count()
+
     def sync(self) -> None:
         """Return when everything written so far would survive the death of the machine."""
         self._folder.sync()
@@ -81,6 +127,18 @@ class LmdbProfileStore:
     def close(self) -> None:
         """See ProfileStore."""
         self._folder.close()
+
+    def _understood(self, stored: Any) -> Profile | None:
+        if stored is None:
+            return None
+        try:
+            profile = self._decoder.decode(stored)
+            if not len(profile.seen_creatives) <= len(profile.seen_line_items) == len(profile.seen_at_ms):
+                raise msgspec.ValidationError("impressions without their time")
+        except msgspec.DecodeError:
+            self._broken += 1
+            return None
+        return profile
 
 
 def _key(visitor_id: str) -> bytes:

@@ -8,8 +8,10 @@ from sqlalchemy import ColumnElement, Engine, Table, delete, func, select, tuple
 
 from backends.sql import reading, writing
 from backends.sql_tables_campaigns import IDEMPOTENCY
+from backends.sql_tables_measurement import POSTBACK_ANSWERS
 from backends.sql_tables_outbox import OUTBOX
 from backends.sql_tables_posts import POST_WRITES
+from backends.sql_tables_social import SHARE_CLICKS, SOCIAL_WRITES
 
 # A write that is sent again within this time answers the same.
 IDEMPOTENCY_KEPT_MS: Final = 48 * 3_600_000
@@ -28,7 +30,7 @@ class Pruning:
     def prune(self, now_ms: int) -> int:
         """Drop all that is over; how many rows. Blocks on SQL: call it in a thread. BackendUnavailable."""
         dropped = 0
-        for table in (IDEMPOTENCY, POST_WRITES):
+        for table in (IDEMPOTENCY, POST_WRITES, POSTBACK_ANSWERS, SHARE_CLICKS, SOCIAL_WRITES):
             dropped += self._drop(table, table.c.at_ms < now_ms - IDEMPOTENCY_KEPT_MS)
         with reading(self._engine) as connection:
             newest: int = connection.execute(select(func.max(OUTBOX.c.sequence))).scalar() or 0

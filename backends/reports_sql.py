@@ -15,52 +15,46 @@ from sqlalchemy import (
     and_,
     cast,
     func,
-    insert,
     literal,
     select,
-    update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
-from backends.projections_sql import move, read_upto
+from backends.added_rows_sql import add_up
+from backends.projections_sql import move, read_upto, seen
 from backends.sql import reading, writing
 from backends.sql_tables_campaigns import ADVERTISERS, CAMPAIGNS, CREATIVES, LINE_ITEMS
-from backends.sql_tables_measurement import REPORT_COUNTS, REPORT_REASONS
+from backends.sql_tables_measurement import PROJECTIONS, REPORT_COUNTS, REPORT_REASONS
+from common.nodes import DEFAULT_NODE
 from exchange.report_counts import HOUR_MS, METRICS, Counts
 from exchange.reports import REASON, ReportAsk, ReportRow, meaning_of
-from streams.topics import AUCTIONS, NOTICES
 
 _PROJECTION: Final = "reports"
 _HOURS_A_DAY: Final = 24
 
 
 class SqlReportStore:
-    """ReportStore over an engine of backends.sql."""
+    """ReportStore over an engine of backends.sql: counts the log of one node, and shows what all have counted."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, node: str = DEFAULT_NODE) -> None:
         self._engine = engine
+        self._node = node
 
     def read_upto(self, topic: str) -> int:
         """See ReportStore."""
-        return read_upto(self._engine, _PROJECTION, topic)[0]
+        return read_upto(self._engine, _PROJECTION, topic, self._node)[0]
 
     def as_of_ms(self) -> int:
         """See ReportStore."""
-        return max(read_upto(self._engine, _PROJECTION, topic)[1] for topic in (AUCTIONS.name, NOTICES.name))
+        newest = select(func.max(PROJECTIONS.c.as_of_ms)).where(PROJECTIONS.c.projection == _PROJECTION)
+        with reading(self._engine) as connection:
+            return connection.execute(newest).scalar() or 0
 
     def add(self, topic: str, counts: Counts, from_offset: int, upto_offset: int) -> bool:
         """See ReportStore."""
-        metrics = [
-            place._asdict() | dict(zip(METRICS, sums, strict=True))
-            for place, sums in counts.metrics.items()
-            if any(sums)
-        ]
-        reasons = [place._asdict() | {"code": code, "count": count} for (place, code), count in counts.reasons.items()]
         with writing(self._engine) as connection:
-            if not move(connection, _PROJECTION, topic, from_offset, upto_offset, counts.as_of_ms):
+            if not move(connection, _PROJECTION, topic, from_offset, upto_offset, counts.as_of_ms, self._node):
                 return False
-            _add(connection, REPORT_COUNTS, metrics, METRICS)
-            _add(connection, REPORT_REASONS, reasons, ("count",))
+            _add_counts(connection, counts)
         return True
 
     def rows(self, ask: ReportAsk, offset: int, limit: int) -> list[ReportRow]:
@@ -102,22 +96,19 @@ class SqlReportStore:
         return counted or 0
 
 
-def _add(connection: Connection, table: Table, rows: list[dict[str, Any]], summed: tuple[str, ...]) -> None:
-    """Add to the rows that are there and make the others."""
-    if not rows:
-        return
-    keys = [column.name for column in table.primary_key]
-    if connection.dialect.name in ("sqlite", "postgresql"):
-        make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        fresh = make(table)
-        more = {name: table.c[name] + fresh.excluded[name] for name in summed}
-        connection.execute(fresh.on_conflict_do_update(index_elements=keys, set_=more), rows)
-        return
-    for row in rows:
-        own = and_(*(table.c[name] == row[name] for name in keys))
-        added = update(table).where(own).values({name: table.c[name] + row[name] for name in summed})
-        if not connection.execute(added).rowcount:
-            connection.execute(insert(table).values(row))
+def add_consumed(connection: Connection, topic: str, counts: Counts) -> None:
+    """Add what a group of consumers counted, within the transaction that keeps how far it has read."""
+    _add_counts(connection, counts)
+    seen(connection, _PROJECTION, topic, counts.as_of_ms)
+
+
+def _add_counts(connection: Connection, counts: Counts) -> None:
+    metrics = [
+        place._asdict() | dict(zip(METRICS, sums, strict=True)) for place, sums in counts.metrics.items() if any(sums)
+    ]
+    reasons = [place._asdict() | {"code": code, "count": count} for (place, code), count in counts.reasons.items()]
+    for table, rows, summed in ((REPORT_COUNTS, metrics, METRICS), (REPORT_REASONS, reasons, ("count",))):
+        add_up(connection, table, [column.name for column in table.primary_key], summed, rows)
 
 
 def _joined(table: Table) -> FromClause:

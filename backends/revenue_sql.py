@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import Column, Engine, Table, func, insert, literal, select, update
 
-from backends.settled_days_sql import add_up
+from backends.added_rows_sql import add_up
 from backends.sql import reading, writing
 from backends.sql_tables_money import OFFERS_COUNTED, PLACEMENT_DAYS, PLACEMENT_OFFERS
+from common.nodes import DEFAULT_NODE
 from exchange.revenue import PlacementKey, RevenueRow, merged
 
-_COUNTER = 1
 _SALES = ("impressions", "clicks", "conversions", "revenue_micros")
 _OFFERS = ("offered", "sold")
 
@@ -20,25 +20,28 @@ _OFFERS = ("offered", "sold")
 class SqlRevenueStore:
     """RevenueStore over an engine of backends.sql."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, node: str = DEFAULT_NODE) -> None:
         self._engine = engine
+        self._node = node
 
     def offers_counted_upto(self) -> int:
-        """The offset from which on nothing is counted yet."""
+        """The offset from which on nothing of the node is counted yet."""
+        own = OFFERS_COUNTED.c.node == self._node
         with reading(self._engine) as connection:
-            counted: int | None = connection.execute(select(OFFERS_COUNTED.c.upto_offset)).scalar()
+            counted: int | None = connection.execute(select(OFFERS_COUNTED.c.upto_offset).where(own)).scalar()
         return counted or 0
 
     def add_offers(self, offers: Mapping[PlacementKey, tuple[int, int]], from_offset: int, upto_offset: int) -> bool:
         """Add the counts and move the offset, or neither."""
+        own = OFFERS_COUNTED.c.node == self._node
         with writing(self._engine) as connection:
-            counted = connection.execute(select(OFFERS_COUNTED.c.upto_offset).with_for_update()).scalar()
+            counted = connection.execute(select(OFFERS_COUNTED.c.upto_offset).where(own).with_for_update()).scalar()
             if (counted or 0) != from_offset:
                 return False
             if counted is None:
-                connection.execute(insert(OFFERS_COUNTED).values(counter=_COUNTER, upto_offset=upto_offset))
+                connection.execute(insert(OFFERS_COUNTED).values(node=self._node, upto_offset=upto_offset))
             else:
-                connection.execute(update(OFFERS_COUNTED).values(upto_offset=upto_offset))
+                connection.execute(update(OFFERS_COUNTED).where(own).values(upto_offset=upto_offset))
             keys = ("publisher_id", "placement_id", "day")
             rows = [dict(zip((*keys, *_OFFERS), (*key, *counts), strict=True)) for key, counts in offers.items()]
             add_up(connection, PLACEMENT_OFFERS, keys, _OFFERS, rows)

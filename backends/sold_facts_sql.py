@@ -50,6 +50,15 @@ class SqlNames:
             found: str | None = connection.execute(own).scalar()
         return found or ""
 
+    def products(self, creative_numbers: Iterable[int]) -> dict[int, str]:
+        """The product of each creative by its number, "" without one; numbers that are unknown are left out."""
+        found: dict[int, str] = {}
+        with reading(self._engine) as connection:
+            for chunk in chunks(set(creative_numbers)):
+                own = select(CREATIVES.c.number, CREATIVES.c.product_id).where(CREATIVES.c.number.in_(chunk))
+                found |= {row.number: row.product_id for row in connection.execute(own)}
+        return found
+
     def line_items(self, numbers: Iterable[int]) -> dict[int, dict[str, str]]:
         """Ids and names by line item number; numbers that are unknown are left out."""
         found: dict[int, dict[str, str]] = {}

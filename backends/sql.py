@@ -1,9 +1,11 @@
-"""How is the SQL store opened, read and written? One engine for SQLite and any other URL that SQLAlchemy knows."""
+"""How is the SQL store opened, read and written? One way for SQLite and PostgreSQL; what is theirs is beside this."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,18 +14,19 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, Table, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from common.errors import BackendUnavailable, Conflict
+from backends import sql_postgresql, sql_sqlite
+from backends.sql_postgresql import PostgresOptions
+from common.errors import BackendUnavailable, Conflict, FieldError, InvalidInput
 
-BUSY_TIMEOUT_MS = 10_000
 # Numbers in an IN list; SQLite took 999 variables a statement until 3.32.
 IN_CHUNK = 900
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_READING = "haat_reading"
 
 T = TypeVar("T")
 
@@ -33,54 +36,68 @@ def sqlite_url(data_dir: Path) -> str:
     return URL.create("sqlite", database=str(data_dir / "haat.sqlite")).render_as_string(hide_password=False)
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, options: PostgresOptions | None = None) -> Engine:
     """Open the store and bring its schema to this version; BackendUnavailable when it cannot be opened.
 
-    SQLite is kept in a file, in WAL mode, with every commit synced to disk: what was answered is never lost. Dispose
-    of the engine to close it.
+    SQLite is kept in a file, in WAL mode, with every commit synced to disk: what was answered is never lost.
+    `options` are those of PostgreSQL. Dispose of the engine to close it.
     """
+    engine = engine_of(url, options)
     try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ValueError(f"not a database URL: {url!r}; an example is sqlite:///var/haat.sqlite") from None
-    shown = parsed.render_as_string(hide_password=True)
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database in (None, "", ":memory:"):
-            # Each connection would see a database of its own.
-            raise ValueError(f"SQLite needs a file, {shown!r} names none; an example is sqlite:///var/haat.sqlite")
-        _make_parent(Path(parsed.database))
-    try:
-        engine = create_engine(parsed, pool_size=8, max_overflow=16)
-    except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise BackendUnavailable(f"the driver for {shown} is not installed: {error}") from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    try:
-        _upgrade(engine, shown)
+        _upgrade(engine)
     except BaseException:
         engine.dispose()
         raise
     return engine
 
 
+def engine_of(url: str, options: PostgresOptions | None = None) -> Engine:
+    """The engine of a URL as it is, whatever its schema; ValueError for a URL of another engine."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        # The URL itself is not repeated: it may hold a password.
+        raise ValueError("not a database URL; an example is sqlite:///var/haat.sqlite") from None
+    if parsed.get_backend_name() == "sqlite":
+        return sql_sqlite.make_engine(parsed)
+    if parsed.get_backend_name() == "postgresql":
+        return sql_postgresql.make_engine(parsed, options or PostgresOptions())
+    raise ValueError(f"no engine of {parsed.get_backend_name()!r}: the SQL store is kept in SQLite or in PostgreSQL")
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that writes: all of it or nothing. On SQLite it waits for its turn before it reads anything."""
-    with _translated(), engine.begin() as connection:
+    turn = sql_sqlite.turn(engine) if engine.dialect.name == "sqlite" else nullcontext()
+    with turn, _translated(), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One transaction that only reads and sees one state throughout, whatever is written meanwhile."""
-    with _translated(), engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            connection = connection.execution_options(**{_READING: True})
-        else:
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+    dialect = sql_sqlite if engine.dialect.name == "sqlite" else sql_postgresql
+    with _translated(), engine.connect() as opened:
+        connection = dialect.for_reading(opened)
         with connection.begin():
             yield connection
+
+
+def in_turn(connection: Connection, *names: str) -> None:
+    """Until the caller's transaction ends, nobody else is in the turn of these names, on any node.
+
+    What is read after it stays so: for what is read before it is written, where there may be no row to lock yet.
+    """
+    if connection.dialect.name != "sqlite":
+        sql_postgresql.wait_for_turn(connection, "\0".join(names))
+
+
+def insert_once(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert a row unless there is one with its key; False when there is. Waits for writers of the same key."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    once = dialect.insert(table).values(row).on_conflict_do_nothing()
+    # How many rows an INSERT made is forgotten on PostgreSQL unless it is asked for.
+    return connection.execute(once.execution_options(preserve_rowcount=True)).rowcount == 1
 
 
 def chunks(values: Iterable[T], size: int = IN_CHUNK) -> Iterator[Sequence[T]]:
@@ -96,8 +113,26 @@ def _translated() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise Conflict(f"the SQL store already holds this, or it changed meanwhile: {_first_line(error)}") from error
+    except DataError as error:
+        # SQLite keeps them; on PostgreSQL a number has its range and a text has no NUL.
+        remedy = "give numbers within their range, and texts without control characters"
+        raise InvalidInput([FieldError("request", _first_line(error)[:200], remedy)]) from error
     except DBAPIError as error:
-        raise BackendUnavailable(f"the SQL store does not answer: {_first_line(error)}") from error
+        code = getattr(error.orig, "sqlstate", None)
+        if code in sql_postgresql.OTHERS_WERE_FASTER:
+            raise Conflict(f"others wrote the same at this moment, try again: {_first_line(error)}") from error
+        if code in sql_postgresql.FULL or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise BackendUnavailable(
+                f"the SQL store's disk is full, nothing is written until there is room: {_first_line(error)}"
+            ) from error
+        if code in sql_postgresql.READ_ONLY:
+            remedy = "it is a standby or was closed to writers: let database_url name the primary"
+            raise BackendUnavailable(f"the SQL store takes no writes, {remedy}: {_first_line(error)}") from error
+        if code in sql_postgresql.BUSY:
+            raise BackendUnavailable(f"the SQL store is busy, try again: {_first_line(error)}") from error
+        raise BackendUnavailable(
+            f"the SQL store does not answer, `haat doctor` tells more: {_first_line(error)}"
+        ) from error
     except PoolTimeoutError as error:
         raise BackendUnavailable("the SQL store is busy: no connection came free in time") from error
 
@@ -107,42 +142,17 @@ def _first_line(error: DBAPIError) -> str:
     return str(error.orig).split("\n", 1)[0]
 
 
-def _make_parent(file: Path) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BackendUnavailable(f"the folder of the database cannot be made: {error}") from error
-
-
-def _set_up_sqlite(connection: Any, _record: object) -> None:
-    # The driver would begin transactions too late and leave schema changes outside of them: SQLAlchemy begins them.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock first: one that read before would fail as soon as somebody else wrote meanwhile.
-    reads_only = connection.get_execution_options().get(_READING, False)
-    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
-
-
-def _upgrade(engine: Engine, shown: str) -> None:
-    # Here and not above: the backends that hold the tables use this module.
-    from backends import sql_schema
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["metadata"] = sql_schema.METADATA
-    newest = ScriptDirectory.from_config(config).get_current_head()
+def _upgrade(engine: Engine) -> None:
+    shown = engine.url.render_as_string(hide_password=True)
     try:
         with engine.begin() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            if current != newest:
+            if engine.dialect.name == "postgresql":
+                # Nodes that start together come one after the other, and a large table may take its time.
+                connection.execute(text("SET LOCAL lock_timeout = 0"))
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
+                in_turn(connection, "schema")
+            if MigrationContext.configure(connection).get_current_revision() != _newest_revision():
+                config = migrations()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
     except DBAPIError as error:
@@ -150,3 +160,20 @@ def _upgrade(engine: Engine, shown: str) -> None:
     except CommandError as error:
         remedy = "it was written by a newer haat: run that version"
         raise BackendUnavailable(f"the SQL store {shown} has another schema ({error}); {remedy}") from error
+
+
+@cache
+def _newest_revision() -> str | None:
+    # All files of migrations are read for it, which takes longer than the rest of opening a store.
+    return ScriptDirectory.from_config(migrations()).get_current_head()
+
+
+def migrations() -> Config:
+    """Alembic's configuration; its attribute `connection` is what migrations run on."""
+    # Here and not above: the backends that hold the tables use this module.
+    from backends import sql_schema
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["metadata"] = sql_schema.METADATA
+    return config

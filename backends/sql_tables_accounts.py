@@ -7,11 +7,13 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table
 from backends.sql_metadata import METADATA
 
 ID = String(32)
+# What the database counts rows by; SQLite gives numbers to a column of this one type alone.
+NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
 TENANTS = Table(
     "tenants",
     METADATA,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("tenant_id", ID, nullable=False, unique=True),
     Column("name", String(200), nullable=False, unique=True),
     Column("created_at_ms", BigInteger, nullable=False),
@@ -33,7 +35,7 @@ API_KEYS = Table(
 AUDIT = Table(
     "audit",
     METADATA,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("at_ms", BigInteger, nullable=False),
     Column("actor_tenant_id", ID, nullable=False),
     Column("actor_role", String(20), nullable=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, PrimaryKeyConstraint, String, Table
 
 from backends.sql_metadata import METADATA
+from common.nodes import NAME_AT_MOST
 
 # A line item's number, or a campaign's number + exchange.ports.CAMPAIGN_ACCOUNTS. Limits of 0 are no limits.
 BUDGET_ACCOUNTS = Table(
@@ -38,19 +39,21 @@ BUDGET_LEASES = Table(
     CheckConstraint("micros >= 0", name="leased"),
 )
 
-# Thousandths of a micro that the next impression is billed with, by line item number or "bidder <name>".
+# Thousandths of a micro that the next impression of a node is billed with, by line item number or "bidder <name>".
 BUDGET_CARRIES = Table(
     "budget_carries",
     METADATA,
-    Column("payer", String(128), primary_key=True),
+    Column("node", String(NAME_AT_MOST), nullable=False),
+    Column("payer", String(128), nullable=False),
     Column("thousandths", Integer, nullable=False),
+    PrimaryKeyConstraint("node", "payer"),
     CheckConstraint("thousandths BETWEEN 0 AND 999", name="carry"),
 )
 
-# One row: how far topic `notices` is counted, in the same transaction as the spend.
+# How far topic `notices` of each node is counted, in the same transaction as the spend.
 NOTICES_COUNTED = Table(
     "notices_counted",
     METADATA,
-    Column("counter", Integer, primary_key=True, autoincrement=False),
+    Column("node", String(NAME_AT_MOST), primary_key=True),
     Column("upto_offset", BigInteger, nullable=False),
 )

@@ -21,12 +21,12 @@ from sqlalchemy import (
 )
 
 from backends.sql_metadata import METADATA
-from backends.sql_tables_accounts import ID
+from backends.sql_tables_accounts import ID, NUMBER
 
 ADVERTISERS = Table(
     "advertisers",
     METADATA,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("advertiser_id", ID, nullable=False, unique=True),
     Column("tenant_id", ID, ForeignKey("tenants.tenant_id"), nullable=False, index=True),
     Column("name", String(200), nullable=False),
@@ -39,10 +39,10 @@ ADVERTISERS = Table(
 CAMPAIGNS = Table(
     "campaigns",
     METADATA,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("campaign_id", ID, nullable=False, unique=True),
     Column("tenant_id", ID, ForeignKey("tenants.tenant_id"), nullable=False, index=True),
-    Column("advertiser_number", Integer, ForeignKey("advertisers.number"), nullable=False, index=True),
+    Column("advertiser_number", NUMBER, ForeignKey("advertisers.number"), nullable=False, index=True),
     Column("name", String(200), nullable=False),
     Column("currency", String(3), nullable=False),
     Column("total_micros", BigInteger, nullable=False),
@@ -58,10 +58,10 @@ CAMPAIGNS = Table(
 CREATIVES = Table(
     "creatives",
     METADATA,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("creative_id", ID, nullable=False, unique=True),
     Column("tenant_id", ID, ForeignKey("tenants.tenant_id"), nullable=False, index=True),
-    Column("advertiser_number", Integer, ForeignKey("advertisers.number"), nullable=False, index=True),
+    Column("advertiser_number", NUMBER, ForeignKey("advertisers.number"), nullable=False, index=True),
     Column("format", Integer, nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
@@ -92,10 +92,10 @@ CREATIVES = Table(
 LINE_ITEMS = Table(
     "line_items",
     METADATA,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("line_item_id", ID, nullable=False, unique=True),
     Column("tenant_id", ID, ForeignKey("tenants.tenant_id"), nullable=False, index=True),
-    Column("campaign_number", Integer, ForeignKey("campaigns.number"), nullable=False, index=True),
+    Column("campaign_number", NUMBER, ForeignKey("campaigns.number"), nullable=False, index=True),
     Column("name", String(200), nullable=False),
     Column("strategy", Integer, nullable=False),
     Column("pricing_model", Integer, nullable=False),
@@ -124,9 +124,9 @@ LINE_ITEMS = Table(
 LINE_ITEM_CREATIVES = Table(
     "line_item_creatives",
     METADATA,
-    Column("line_item_number", Integer, ForeignKey("line_items.number"), nullable=False),
+    Column("line_item_number", NUMBER, ForeignKey("line_items.number"), nullable=False),
     Column("position", Integer, nullable=False),
-    Column("creative_number", Integer, ForeignKey("creatives.number"), nullable=False, index=True),
+    Column("creative_number", NUMBER, ForeignKey("creatives.number"), nullable=False, index=True),
     PrimaryKeyConstraint("line_item_number", "position"),
     UniqueConstraint("line_item_number", "creative_number"),
 )

@@ -6,7 +6,6 @@ Amounts are whole micros, debits above zero and credits below, so that each tran
 from __future__ import annotations
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     CheckConstraint,
     Column,
@@ -14,29 +13,31 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    Numeric,
     PrimaryKeyConstraint,
     String,
     Table,
     Text,
     UniqueConstraint,
-    event,
 )
 
 from backends.sql_metadata import METADATA
-from backends.sql_tables_accounts import ID
+from backends.sql_rules import adds_up, append_only, with_table
+from backends.sql_tables_accounts import ID, NUMBER
+from common.nodes import NAME_AT_MOST
 
 # How an advertiser pays in a currency. One without a row pays later, without limit.
 PAYMENT_TERMS = Table(
     "payment_terms",
     METADATA,
-    Column("advertiser_number", Integer, ForeignKey("advertisers.number"), nullable=False),
+    Column("advertiser_number", NUMBER, ForeignKey("advertisers.number"), nullable=False),
     Column("currency", String(3), nullable=False),
     # exchange.balances.Terms
     Column("terms", Integer, nullable=False),
     Column("credit_limit_micros", BigInteger, nullable=False),
     # What alerts measure by: what could be spent after the newest payment, and that payment's transaction.
     Column("funded_micros", BigInteger, nullable=False),
-    Column("funded_by", Integer, nullable=False),
+    Column("funded_by", BigInteger, nullable=False),
     Column("revision", Integer, nullable=False),
     PrimaryKeyConstraint("advertiser_number", "currency"),
     CheckConstraint("credit_limit_micros >= 0", name="credit_limit"),
@@ -45,7 +46,7 @@ PAYMENT_TERMS = Table(
 BALANCE_ACCOUNTS = Table(
     "balance_accounts",
     METADATA,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     # exchange.balances.AccountKind
     Column("kind", String(20), nullable=False),
     # The advertiser's number as text, the publisher's tenant, an outside bidder's name, or empty.
@@ -61,7 +62,7 @@ BALANCE_ACCOUNTS = Table(
 BALANCE_TRANSACTIONS = Table(
     "balance_transactions",
     METADATA,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("kind", String(20), nullable=False),
     # Of whom it is and under which key it happens once, for ever. Spend has the offsets that it was counted from.
     Column("tenant_id", String(32), nullable=False),
@@ -78,9 +79,9 @@ BALANCE_TRANSACTIONS = Table(
 BALANCE_POSTINGS = Table(
     "balance_postings",
     METADATA,
-    Column("number", Integer, primary_key=True),
-    Column("transaction_number", Integer, ForeignKey("balance_transactions.number"), nullable=False, index=True),
-    Column("account_number", Integer, ForeignKey("balance_accounts.number"), nullable=False),
+    Column("number", NUMBER, primary_key=True),
+    Column("transaction_number", NUMBER, ForeignKey("balance_transactions.number"), nullable=False, index=True),
+    Column("account_number", NUMBER, ForeignKey("balance_accounts.number"), nullable=False),
     Column("amount_micros", BigInteger, nullable=False),
     Column("balance_after_micros", BigInteger, nullable=False),
     CheckConstraint("amount_micros <> 0", name="something"),
@@ -92,10 +93,10 @@ Index("ix_balance_postings_account", BALANCE_POSTINGS.c.account_number, BALANCE_
 BILLED_DAYS = Table(
     "billed_days",
     METADATA,
-    Column("line_item_number", Integer, nullable=False),
+    Column("line_item_number", NUMBER, nullable=False),
     Column("day", Integer, nullable=False),
     Column("currency", String(3), nullable=False),
-    Column("campaign_number", Integer, nullable=False),
+    Column("campaign_number", NUMBER, nullable=False),
     Column("impressions", BigInteger, nullable=False),
     Column("clicks", BigInteger, nullable=False),
     Column("conversions", BigInteger, nullable=False),
@@ -134,7 +135,7 @@ PLACEMENT_OFFERS = Table(
 OFFERS_COUNTED = Table(
     "offers_counted",
     METADATA,
-    Column("counter", Integer, primary_key=True, autoincrement=False),
+    Column("node", String(NAME_AT_MOST), primary_key=True),
     Column("upto_offset", BigInteger, nullable=False),
 )
 
@@ -152,7 +153,7 @@ INVOICE_SERIES = Table(
 INVOICES = Table(
     "invoices",
     METADATA,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("invoice_id", ID, nullable=False, unique=True),
     # Of the advertiser.
     Column("tenant_id", ID, ForeignKey("tenants.tenant_id"), nullable=False),
@@ -161,7 +162,7 @@ INVOICES = Table(
     Column("kind", String(20), nullable=False),
     # As it is printed, such as INV-2026-000001.
     Column("invoice_number", String(40), nullable=False),
-    Column("advertiser_number", Integer, ForeignKey("advertisers.number"), nullable=False),
+    Column("advertiser_number", NUMBER, ForeignKey("advertisers.number"), nullable=False),
     Column("currency", String(3), nullable=False),
     Column("month", Integer, nullable=False),
     Column("issued_at_ms", BigInteger, nullable=False),
@@ -184,8 +185,8 @@ Index("ix_invoices_tenant", INVOICES.c.tenant_id, INVOICES.c.number)
 INVOICED = Table(
     "invoiced",
     METADATA,
-    Column("invoice_number", Integer, ForeignKey("invoices.number"), nullable=False),
-    Column("line_item_number", Integer, nullable=False),
+    Column("invoice_number", NUMBER, ForeignKey("invoices.number"), nullable=False),
+    Column("line_item_number", NUMBER, nullable=False),
     Column("month", Integer, nullable=False),
     Column("impressions", BigInteger, nullable=False),
     Column("clicks", BigInteger, nullable=False),
@@ -198,7 +199,7 @@ Index("ix_invoiced_month", INVOICED.c.line_item_number, INVOICED.c.month)
 BUDGET_ALERTS = Table(
     "budget_alerts",
     METADATA,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("tenant_id", ID, nullable=False),
     Column("advertiser_id", ID, nullable=False),
     Column("kind", String(20), nullable=False),
@@ -231,7 +232,7 @@ EXCHANGE_SWITCH = Table(
 CHANGES = Table(
     "changes",
     METADATA,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("at_ms", BigInteger, nullable=False),
     Column("tenant_id", ID, nullable=False),
     Column("actor_tenant_id", ID, nullable=False),
@@ -260,14 +261,26 @@ EXTERNAL_IDS = Table(
 )
 
 
-def _append_only(table: Table) -> None:
-    for verb in ("UPDATE", "DELETE"):
-        refuse = DDL(  # type: ignore[no-untyped-call]
-            f"CREATE TRIGGER {table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name} "
-            f"BEGIN SELECT RAISE(ABORT, '{table.name} is append only'); END"
-        )
-        event.listen(table, "after_create", refuse.execute_if(dialect="sqlite"))
+# What does not add up yet, while it is being written; empty at the end of every transaction, or it fails.
+OPEN_TRANSACTIONS = Table(
+    "open_transactions",
+    METADATA,
+    Column("transaction_number", NUMBER, nullable=False),
+    Column("currency", String(3), nullable=False),
+    # Two halves of a sum may be larger than each of them.
+    Column("sum_micros", Numeric(30, 0), nullable=False),
+    Column(
+        "never",
+        NUMBER,
+        ForeignKey("balance_transactions.number", name="transaction_adds_up", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+    ),
+    PrimaryKeyConstraint("transaction_number", "currency"),
+)
 
+ONCE_WRITTEN = (BALANCE_TRANSACTIONS, BALANCE_POSTINGS, INVOICES, INVOICED, CHANGES)
+ADDS_UP = adds_up(BALANCE_POSTINGS, BALANCE_ACCOUNTS, OPEN_TRANSACTIONS)
 
-for _table in (BALANCE_TRANSACTIONS, BALANCE_POSTINGS, INVOICES, INVOICED, CHANGES):
-    _append_only(_table)
+for _table in ONCE_WRITTEN:
+    with_table(_table, append_only(_table))
+with_table(BALANCE_POSTINGS, ADDS_UP)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from alembic import context, op
 
+from backends.sql_downgrade import drop_empty
+from backends.sql_metadata import METADATA
+
 revision = "0001"
 down_revision = None
 
@@ -14,5 +17,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """There is nothing before the first schema."""
-    raise NotImplementedError("the first schema cannot be taken back")
+    """Drop every table, as long as all are empty."""
+    drop_empty(op.get_bind(), METADATA.sorted_tables, "a store is not thrown away")

@@ -1,0 +1,155 @@
+"""How is it kept in SQL what people are told? NotificationStore on any engine that SQLAlchemy knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine, delete, exists, func, insert, select, tuple_, update
+
+from backends.sql import chunks, in_turn, insert_once, reading, writing
+from backends.sql_tables_social import NOTIFICATION_ACTORS, NOTIFICATIONS, POST_FATES
+from common.ids import new_id
+from feed.social.words import Notification, NotificationKind
+
+# Of each person; what comes beyond takes the place of the oldest.
+KEPT = 500
+# People that one notification counts; thousands of likes of one post are "1,000 and more".
+MOST_ACTORS = 1_000
+SHOWN_ACTORS = 3
+
+_AT = NOTIFICATIONS.c
+_WHO = NOTIFICATION_ACTORS.c
+
+
+class SqlNotificationStore:
+    """NotificationStore over an engine of backends.sql. May be used from several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(
+        self,
+        tenant_id: str,
+        person_id: str,
+        kind: NotificationKind,
+        subject_id: str,
+        text: str,
+        actor_id: str,
+        at_ms: int,
+    ) -> None:
+        """Tell a person."""
+        own = (_AT.tenant_id == tenant_id) & (_AT.person_id == person_id)
+        with writing(self._engine) as connection:
+            in_turn(connection, "notifications", tenant_id, person_id)
+            open_one = None
+            if actor_id:
+                same = own & (_AT.kind == int(kind)) & (_AT.subject_id == subject_id) & (_AT.read_at_ms == 0)
+                open_one = connection.execute(select(_AT.notification_id).where(same)).scalar()
+            if open_one is None:
+                open_one = new_id(at_ms)
+                row = {
+                    "notification_id": open_one, "tenant_id": tenant_id, "person_id": person_id, "kind": int(kind),
+                    "subject_id": subject_id, "text": text, "at_ms": at_ms, "read_at_ms": 0,
+                }  # fmt: skip
+                connection.execute(insert(NOTIFICATIONS), [row])
+                self._let_go(connection, tenant_id, person_id)
+            if actor_id and self._take_in(connection, open_one, actor_id, at_ms):
+                connection.execute(update(NOTIFICATIONS).where(_AT.notification_id == open_one).values(at_ms=at_ms))
+
+    def page(self, tenant_id: str, person_id: str, before: tuple[int, str], limit: int) -> list[Notification]:
+        """Notifications, newest first."""
+        own = (_AT.tenant_id == tenant_id) & (_AT.person_id == person_id)
+        earlier = tuple_(_AT.at_ms, _AT.notification_id) < before
+        newest = (_AT.at_ms.desc(), _AT.notification_id.desc())
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(NOTIFICATIONS).where(own, earlier).order_by(*newest).limit(limit)).all()
+            actors = {row.notification_id: _actors(connection, row.notification_id) for row in rows}
+        return [
+            Notification(
+                notification_id=row.notification_id,
+                kind=NotificationKind(row.kind),
+                subject_id=row.subject_id,
+                text=row.text,
+                at_ms=row.at_ms,
+                read=row.read_at_ms > 0,
+                actor_count=actors[row.notification_id][0],
+                actor_ids=tuple(actors[row.notification_id][1]),
+            )
+            for row in rows
+        ]
+
+    def unread(self, tenant_id: str, person_id: str) -> int:
+        """How many are not read."""
+        own = (_AT.tenant_id == tenant_id) & (_AT.person_id == person_id) & (_AT.read_at_ms == 0)
+        with reading(self._engine) as connection:
+            return int(connection.execute(select(func.count()).select_from(NOTIFICATIONS).where(own)).scalar_one())
+
+    def mark_read(self, tenant_id: str, person_id: str, until_ms: int, now_ms: int) -> int:
+        """All up to a moment are read."""
+        own = (_AT.tenant_id == tenant_id) & (_AT.person_id == person_id) & (_AT.read_at_ms == 0)
+        with writing(self._engine) as connection:
+            read = update(NOTIFICATIONS).where(own, _AT.at_ms <= until_ms).values(read_at_ms=max(now_ms, 1))
+            return connection.execute(read).rowcount
+
+    def fate(self, tenant_id: str, post_id: str, state: int) -> int:
+        """Note the state of a post; the one before."""
+        of = POST_FATES.c
+        own = (of.tenant_id == tenant_id) & (of.post_id == post_id)
+        with writing(self._engine) as connection:
+            row = {"tenant_id": tenant_id, "post_id": post_id, "state": state}
+            if insert_once(connection, POST_FATES, row):
+                return 0
+            # Two nodes may follow the same change at once: the second is to see what the first has written.
+            before: int = connection.execute(select(of.state).where(own).with_for_update()).scalar_one()
+            if before != state:
+                connection.execute(update(POST_FATES).where(own).values(state=state))
+            return before
+
+    def _take_in(self, connection: Connection, notification_id: str, actor_id: str, at_ms: int) -> bool:
+        if _actors(connection, notification_id)[0] >= MOST_ACTORS:
+            return False
+        row = {"notification_id": notification_id, "actor_id": actor_id, "at_ms": at_ms}
+        return insert_once(connection, NOTIFICATION_ACTORS, row)
+
+    def _let_go(self, connection: Connection, tenant_id: str, person_id: str) -> None:
+        own = (_AT.tenant_id == tenant_id) & (_AT.person_id == person_id)
+        newest = (_AT.at_ms.desc(), _AT.notification_id.desc())
+        # Two at a time: each one that comes lets one go, and what was left over before goes too.
+        old = list(
+            connection.execute(select(_AT.notification_id).where(own).order_by(*newest).offset(KEPT).limit(2)).scalars()
+        )
+        forget(connection, old)
+
+
+def forget(connection: Connection, notification_ids: Sequence[str]) -> None:
+    """Remove notifications within the caller's transaction; few enough for one statement."""
+    if notification_ids:
+        connection.execute(delete(NOTIFICATION_ACTORS).where(_WHO.notification_id.in_(notification_ids)))
+        connection.execute(delete(NOTIFICATIONS).where(_AT.notification_id.in_(notification_ids)))
+
+
+def forget_actor(connection: Connection, tenant_id: str, actor_id: str, person_id: str = "") -> int:
+    """Take somebody out of what a person (empty: anybody) was told, within the caller's transaction; how many
+    notifications were about nobody else and are gone.
+    """
+    told = (_AT.tenant_id == tenant_id) & (_WHO.actor_id == actor_id)
+    if person_id:
+        told &= _AT.person_id == person_id
+    about = select(_AT.notification_id).join(NOTIFICATION_ACTORS, _AT.notification_id == _WHO.notification_id)
+    gone = 0
+    for some in chunks(list(connection.execute(about.where(told)).scalars())):
+        within = _WHO.notification_id.in_(some)
+        connection.execute(delete(NOTIFICATION_ACTORS).where(_WHO.actor_id == actor_id, within))
+        nobody = ~exists().where(_WHO.notification_id == _AT.notification_id)
+        left = select(_AT.notification_id).where(_AT.notification_id.in_(some), nobody)
+        empty = list(connection.execute(left).scalars())
+        forget(connection, empty)
+        gone += len(empty)
+    return gone
+
+
+def _actors(connection: Connection, notification_id: str) -> tuple[int, list[str]]:
+    own = _WHO.notification_id == notification_id
+    count = int(connection.execute(select(func.count()).select_from(NOTIFICATION_ACTORS).where(own)).scalar_one())
+    newest = select(_WHO.actor_id).where(own).order_by(_WHO.at_ms.desc(), _WHO.actor_id).limit(SHOWN_ACTORS)
+    return count, list(connection.execute(newest).scalars()) if count else []
