@@ -56,6 +56,10 @@ def _no_rates() -> NDArray[np.float64]:
     return np.zeros(0, dtype=np.float64)
 
 
+def _no_rest() -> NDArray[np.int32]:
+    return np.zeros(0, dtype=np.int32)
+
+
 class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
     """A batch of auctions in columns; names, order and meaning are those of AuctionsHeld in protos/events.proto.
 
@@ -118,7 +122,15 @@ class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
     names: list[str] = msgspec.field(default_factory=list)
     floor_rule: NDArray[np.uint32] = msgspec.field(default_factory=_none)
     floor_rules: list[str] = msgspec.field(default_factory=list)
-    # What a replay needs; by cleared bid, which are the first of the recorded ones. Empty in records of before.
+    # What a replay needs; exchange/packed_bids.py packs it. The columns by cleared bid are those of records of before.
+    cleared_bids: int = 0
+    chance_rest: NDArray[np.int32] = msgspec.field(default_factory=_no_rest)
+    ad_pricing: bytes = b""
+    ad_advertiser: bytes = b""
+    ad_product: bytes = b""
+    ad_category: bytes = b""
+    placement_viewable: NDArray[np.float64] = msgspec.field(default_factory=_no_rates)
+    bid_own_floor_plus_one: NDArray[np.int64] = msgspec.field(default_factory=_no_micros)
     bid_chance: NDArray[np.float64] = msgspec.field(default_factory=_no_rates)
     bid_pricing: NDArray[np.uint32] = msgspec.field(default_factory=_none)
     bid_advertiser: NDArray[np.uint32] = msgspec.field(default_factory=_none)
@@ -133,6 +145,7 @@ class AuctionColumns(msgspec.Struct, kw_only=True, gc=False):
 
 U32: Final = np.dtype("<u4")
 U64: Final = np.dtype("<u8")
+I32: Final = np.dtype("<i4")
 I64: Final = np.dtype("<i8")
 F32: Final = np.dtype("<f4")
 F64: Final = np.dtype("<f8")
@@ -171,7 +184,9 @@ COLUMN_GROUPS: Final[tuple[tuple[tuple[str, int, np.dtype[np.generic]], ...], ..
         ("bid_product", 363, U32),
         ("bid_category", 364, U32),
     ),
+    (("chance_rest", 371, I32),),
     (("refused_before", 366, U32),),
+    (("bid_account", 367, U32), ("bid_campaign_account", 368, U32)),
     (("available_micros", 369, I64),),
 )
 
@@ -185,8 +200,8 @@ OPTIONAL_COLUMNS: Final[tuple[tuple[str, int, np.dtype[np.generic], str], ...]] 
     ("separate", 228, U32, "price_rule"),
     ("private_auction", 232, U32, "no_ad_reason"),
     ("floor_rule", 281, U32, "no_ad_reason"),
-    ("bid_account", 367, U32, "bid_chance"),
-    ("bid_campaign_account", 368, U32, "bid_chance"),
+    ("placement_viewable", 376, F64, "no_ad_reason"),
+    ("bid_own_floor_plus_one", 377, I64, "bid_placement"),
 )
 
 
@@ -222,6 +237,11 @@ _CURRENCY_RATES_TAG: Final = _tag(222)
 _ENGAGEMENT_TAG: Final = _varint(229 << 3)
 _SQUASHING_TAG: Final = _varint(230 << 3 | 1)
 _DEALS_TAG: Final = _tag(231)
+_CLEARED_BIDS_TAG: Final = _varint(370 << 3)
+_ADS: Final = tuple(
+    (name, _tag(field))
+    for field, name in enumerate(("ad_pricing", "ad_advertiser", "ad_product", "ad_category"), start=372)
+)
 _CONVERSION_RATE_TAG: Final = _varint(365 << 3 | 1)
 _DEAL_ID_TAG: Final = _tag(2)
 _NAMES_TAG: Final = _tag(302)
@@ -311,6 +331,11 @@ def _terms(columns: AuctionColumns) -> list[bytes]:
         parts.append(_SQUASHING_TAG + struct.pack("<d", columns.squashing))
     if columns.conversion_rate:
         parts.append(_CONVERSION_RATE_TAG + struct.pack("<d", columns.conversion_rate))
+    if columns.cleared_bids:
+        parts.append(_CLEARED_BIDS_TAG + _varint(columns.cleared_bids))
+    for name, tag in _ADS:
+        if packed := getattr(columns, name):
+            parts += (tag, _length(len(packed)), packed)
     for deal in columns.deals:
         data = b"\x08" + _varint(deal.placement) + _text(_DEAL_ID_TAG, deal.deal_id)
         data += b"\x18" + _varint(deal.floor_micros) + b"\x20" + _varint(deal.price_rule)

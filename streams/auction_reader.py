@@ -10,19 +10,33 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
 import numpy as np
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from common.ids import text_of
-from protos import events_pb2
-from streams.auction_block import COLUMN_GROUPS, OutsideBid
+from protos import events_pb2, exchange_pb2
+from streams.auction_block import COLUMN_GROUPS, OPTIONAL_COLUMNS, OutsideBid
 
-_COLUMNS: Final = {name: (field, type_) for group in COLUMN_GROUPS for name, field, type_ in group}
+_COLUMNS: Final = {name: (field, type_) for group in COLUMN_GROUPS for name, field, type_ in group} | {
+    name: (field, type_) for name, field, type_, _ in OPTIONAL_COLUMNS
+}
+_CURRENCY: Final = 5
 _PAGE_VIEWS: Final = 16
 _BIDDERS: Final = 70
 _OUTSIDE_BIDS: Final = 71
+_CURRENCIES: Final = 221
 _NAMES: Final = 302
 _HELD_AT: Final = 2
+
+
+class Visit(msgspec.Struct, frozen=True, gc=False):
+    """Whose page view it was, as far as the record says, and what its placements are called."""
+
+    session_id: str
+    visitor_id: str
+    placement_ids: tuple[str, ...]
 
 
 class AuctionReader:
@@ -31,14 +45,30 @@ class AuctionReader:
     def __init__(self, payload: bytes) -> None:
         self.held_at_ms = 0
         self._parts: dict[int, list[memoryview]] = defaultdict(list)
-        data = memoryview(payload)
+        data, parts = memoryview(payload), self._parts
         at, end = 0, len(payload)
+        # A record has some sixty fields, and nearly all of their tags and lengths have one byte or two.
+        last = end - 4
         while at < end:
-            tag, at = _varint(payload, at)
+            if at < last and (byte := payload[at]) < 0x80:
+                tag = byte
+                at += 1
+            elif at < last and (more := payload[at + 1]) < 0x80:
+                tag = byte & 0x7F | more << 7
+                at += 2
+            else:
+                tag, at = _varint(payload, at)
             kind, field = tag & 7, tag >> 3
             if kind == 2:
-                length, at = _varint(payload, at)
-                self._parts[field].append(data[at : at + length])
+                if at < last and (byte := payload[at]) < 0x80:
+                    length = byte
+                    at += 1
+                elif at < last and (more := payload[at + 1]) < 0x80:
+                    length = byte & 0x7F | more << 7
+                    at += 2
+                else:
+                    length, at = _varint(payload, at)
+                parts[field].append(data[at : at + length])
                 at += length
             elif kind == 1:
                 if field == _HELD_AT:
@@ -65,6 +95,18 @@ class AuctionReader:
         """The page views as they were recorded."""
         return [bytes(part) for part in self._parts.get(_PAGE_VIEWS, ())]
 
+    def visits(self) -> list[Visit]:
+        """Who viewed each page; parses the page views, which is most of the work of reading a record."""
+        return [_visit(page_view) for page_view in self.page_views()]
+
+    def currency(self) -> str:
+        """The auctions' own currency."""
+        return "".join(str(part, "utf-8") for part in self._parts.get(_CURRENCY, ())[-1:])
+
+    def currencies(self) -> list[str]:
+        """The currencies that `bid_currency` indexes."""
+        return [str(part, "utf-8") for part in self._parts.get(_CURRENCIES, ())]
+
     def bidders(self) -> list[str]:
         """The bidders' names."""
         return [str(part, "utf-8") for part in self._parts.get(_BIDDERS, ())]
@@ -78,6 +120,15 @@ class AuctionReader:
         for part in self._parts.get(_OUTSIDE_BIDS, ()):
             message = events_pb2.OutsideBid.FromString(bytes(part))
             yield OutsideBid(**{name: getattr(message, name) for name in OutsideBid.__struct_fields__})
+
+
+def _visit(page_view: bytes) -> Visit:
+    """Nobody, when the page view cannot be read."""
+    try:
+        view = exchange_pb2.PageView.FromString(page_view)
+    except DecodeError:
+        return Visit("", "", ())
+    return Visit(view.session_id, view.visitor.visitor_id, tuple(each.placement_id for each in view.placements))
 
 
 def outside_bids_of(payload: bytes) -> Iterator[tuple[OutsideBid, str, str]]:

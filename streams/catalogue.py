@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from common.errors import FieldError, InvalidInput, NotFound
 from streams import schemas
 from streams.ports import EventLog
-from streams.product import Product, check
+from streams.product import PRODUCTS_AT_ONCE, Product, check
 from streams.publisher import Publisher
 from streams.schemas import ProductsPut, Unreadable
 from streams.topics import PRODUCTS
@@ -58,14 +58,34 @@ class Catalogue:
         InvalidInput names every field that cannot be taken; NotFound when an id is another tenant's;
         BackendUnavailable when the log cannot take them. It is in the log when this returns, and on disk after `sync`.
         """
+        payload = self.prepare(tenant_id, products)
+        if payload:
+            self.keep(payload)
+            self.follow()
+        return len(products)
+
+    def prepare(self, tenant_id: str, products: Sequence[Product]) -> bytes:
+        """The record that puts them, empty where nothing changes; refuses as `put`."""
         check(products)
         self.follow()
         self._refuse_what_is_not_theirs(tenant_id, products)
         changed = tuple(product for product in products if self._products.get(product.product_id) != product)
-        if changed:
-            self._publisher.publish(PRODUCTS.name, [schemas.encode(ProductsPut(tenant_id, changed))])
-            self.follow()
-        return len(products)
+        return schemas.encode(ProductsPut(tenant_id, changed)) if changed else b""
+
+    def keep(self, payload: bytes) -> None:
+        """Append a record that was prepared, here or on another node; from any thread."""
+        self._publisher.publish(PRODUCTS.name, [payload])
+
+    def records(self) -> list[bytes]:
+        """What makes this catalogue again: a record for some products of a tenant each."""
+        by_tenant: dict[str, list[Product]] = {}
+        for product in self._products.values():
+            by_tenant.setdefault(product.tenant_id, []).append(product)
+        return [
+            schemas.encode(ProductsPut(tenant_id, tuple(products[at : at + PRODUCTS_AT_ONCE])))
+            for tenant_id, products in by_tenant.items()
+            for at in range(0, len(products), PRODUCTS_AT_ONCE)
+        ]
 
     def sync(self) -> None:
         """Return when every put so far would survive the death of the machine; blocks for a disk write."""
@@ -106,7 +126,12 @@ class Catalogue:
                     self._unreadable += 1
                     continue
                 assert isinstance(event, ProductsPut)
-                put = {product.product_id: product for product in event.products}
+                # Two tenants may have come with the same id at the same time, on two nodes: it is the first one's.
+                put = {
+                    product.product_id: product
+                    for product in event.products
+                    if (known := self._products.get(product.product_id)) is None or known.tenant_id == product.tenant_id
+                }
                 changed |= put
                 self._products |= put
             self._next_offset = records[-1].offset + 1

@@ -1,8 +1,8 @@
-"""What streams need from outside: a log to write to and a store of visitor profiles."""
+"""What streams need from outside: a log to write to, a store of visitor profiles; a broker has ports of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -42,6 +42,28 @@ class EventLog(Protocol):
         """Write what is buffered and let go of the files."""
 
 
+class OutboxLog(EventLog, Protocol):
+    """An event log that is shipped from, and that gives up its oldest records where it must."""
+
+    def begin(self, topic: str) -> int:
+        """The offset of the oldest record that is kept; `end(topic)` when there is none."""
+
+    def bytes_from(self, topic: str, offset: int) -> int:
+        """About how many bytes the records from `offset` on take; by their share of the topic, without reading them."""
+
+    def drop_before(self, topic: str, offset: int) -> int:
+        """Forget the records before `offset`; how many."""
+
+
+# The newest impressions of a visitor, that caps count.
+IMPRESSIONS_AT_MOST = 64
+
+# Visitor id, line item number, at_ms, creative number.
+Impression = tuple[str, int, int, int]
+# Visitor id, what is added to the visitor's affinities by product id, at_ms.
+AddedAffinities = tuple[str, Mapping[str, float], int]
+
+
 class Profile(msgspec.Struct, array_like=True):
     """What is remembered of a visitor who agreed to be remembered.
 
@@ -66,6 +88,19 @@ class ProfileStore(Protocol):
 
     def write(self, profiles: dict[str, Profile]) -> None:
         """Store all of them or none."""
+
+    def add_impressions(self, impressions: Sequence[Impression]) -> None:
+        """Add impressions to the profiles, of which each keeps its newest 64, whoever else adds some; in memory, or
+        written a moment later where that would wait for a network.
+        """
+
+    def add_affinities(self, additions: Sequence[AddedAffinities]) -> None:
+        """Add to the affinities of the profiles, as streams.affinities says, whoever else adds some; at once, or a
+        moment later where that would wait for a network.
+        """
+
+    def sync(self) -> None:
+        """Return when what was written so far lasts as long as this store lasts."""
 
     def erase(self, visitor_id: str) -> bool:
         """Forget one visitor; False when there was nothing to forget."""

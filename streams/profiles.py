@@ -8,15 +8,12 @@ from collections.abc import Mapping, Sequence
 
 from common.clock import Clock
 from common.errors import FieldError, InvalidInput
-from streams.ports import Profile, ProfileStore
+from streams.affinities import WEIGHT_AT_MOST, strongest
+from streams.ports import Impression, Profile, ProfileStore
 
 VISITOR_ID_AT_MOST = 64
 SEGMENTS_AT_MOST = 32
-AFFINITIES_AT_MOST = 64
-IMPRESSIONS_AT_MOST = 64
 TEXT_AT_MOST = 64
-# Above this a weight is a mistake.
-WEIGHT_AT_MOST = 1_000_000.0
 
 
 class Profiles:
@@ -32,7 +29,7 @@ class Profiles:
         """One entry for each id, in one batch read; None for strangers."""
         return self._store.read(visitor_ids)
 
-    def remember_impressions(self, impressions: Sequence[tuple[str, int, int, int]]) -> None:
+    def remember_impressions(self, impressions: Sequence[Impression]) -> None:
         """Add (visitor id, line item number, at_ms, creative number) to the profiles; each keeps its newest 64.
 
         InvalidInput, and nothing is remembered, when a visitor id is empty or too long.
@@ -41,18 +38,7 @@ class Profiles:
             return
         _check_ids([visitor_id for visitor_id, *_ in impressions])
         with self._changing:
-            profiles = self._known_or_new({visitor_id for visitor_id, *_ in impressions})
-            for visitor_id, line_item_number, at_ms, creative_number in impressions:
-                profile = profiles[visitor_id]
-                profile.seen_line_items.append(line_item_number)
-                profile.seen_at_ms.append(at_ms)
-                profile.seen_creatives.append(creative_number)
-                profile.updated_at_ms = at_ms
-            for profile in profiles.values():
-                del profile.seen_line_items[:-IMPRESSIONS_AT_MOST]
-                del profile.seen_at_ms[:-IMPRESSIONS_AT_MOST]
-                del profile.seen_creatives[:-IMPRESSIONS_AT_MOST]
-            self._store.write(profiles)
+            self._store.add_impressions(impressions)
 
     def put(self, visitor_id: str, segments: Sequence[str], affinities: Mapping[str, float]) -> None:
         """Replace what is known of the visitor; impressions stay. The weakest affinities beyond 64 leave.
@@ -73,23 +59,19 @@ class Profiles:
             profiles = self._known_or_new({visitor_id})
             profile = profiles[visitor_id]
             profile.segments = list(dict.fromkeys(segments))
-            profile.affinities = _strongest(dict(affinities))
+            profile.affinities = strongest(dict(affinities))
             profile.updated_at_ms = self._clock.now_ms()
             self._store.write(profiles)
 
-    def add_affinity(self, visitor_id: str, product_id: str, weight: float) -> None:
-        """Add `weight` (it may be negative) to the visitor's affinity to a product; the weakest beyond 64 leaves."""
-        errors = _id_errors("visitor_id", visitor_id) + _affinity_errors("product_id", product_id, weight)
+    def add_affinities(self, visitor_id: str, weights: Mapping[str, float]) -> None:
+        """Add weights by product id (they may be negative) to the visitor's affinities; the weakest beyond 64 leave."""
+        errors = _id_errors("visitor_id", visitor_id)
+        for product_id, weight in weights.items():
+            errors += _affinity_errors("product_id", product_id, weight)
         if errors:
             raise InvalidInput(errors)
         with self._changing:
-            profiles = self._known_or_new({visitor_id})
-            profile = profiles[visitor_id]
-            added = profile.affinities.get(product_id, 0.0) + weight
-            profile.affinities[product_id] = min(max(added, -WEIGHT_AT_MOST), WEIGHT_AT_MOST)
-            profile.affinities = _strongest(profile.affinities)
-            profile.updated_at_ms = self._clock.now_ms()
-            self._store.write(profiles)
+            self._store.add_affinities([(visitor_id, weights, self._clock.now_ms())])
 
     def erase(self, visitor_id: str) -> bool:
         """Forget one visitor; False when there was nothing to forget."""
@@ -102,13 +84,6 @@ class Profiles:
             visitor_id: profile if profile is not None else Profile()
             for visitor_id, profile in zip(ids, self._store.read(ids), strict=True)
         }
-
-
-def _strongest(affinities: dict[str, float]) -> dict[str, float]:
-    if len(affinities) <= AFFINITIES_AT_MOST:
-        return affinities
-    by_strength = sorted(affinities.items(), key=lambda pair: abs(pair[1]), reverse=True)
-    return dict(by_strength[:AFFINITIES_AT_MOST])
 
 
 def _check_ids(visitor_ids: Sequence[str]) -> None:

@@ -24,57 +24,49 @@ from streams.auction_block import (
     OutsideBid,
     encode_auctions,
 )
+from streams.feed_events import FeedActionTaken, FeedPageServed, PersonErased, PostChanged, ShareClicked
+from streams.moderation_events import CaseDecided, TierChanged
+from streams.notice_events import NoticeForwarded as NoticeForwarded
+from streams.notice_events import NoticesForwarded as NoticesForwarded
+from streams.notice_events import NoticesTaken as NoticesTaken
+from streams.notice_events import NoticeTaken as NoticeTaken
 from streams.ports import Record
 from streams.product import Product
-from streams.topics import ALERTS, AUCTIONS, CAMPAIGN_CHANGES, FEED_ACTIONS, FEED_PAGES, NOTICES, POSTS, PRODUCTS
+from streams.topics import (
+    ALERTS,
+    AUCTIONS,
+    CAMPAIGN_CHANGES,
+    CREATOR_TIERS,
+    ERASURES,
+    FEED_ACTIONS,
+    FEED_PAGES,
+    FORWARDED_NOTICES,
+    MODERATION,
+    NOTICES,
+    POSTS,
+    PRODUCTS,
+    SHARE_CLICKS,
+)
 
 SCHEMA_VERSION: Final[Mapping[str, int]] = MappingProxyType(
     {
         AUCTIONS.name: auction_block.SCHEMA_VERSION,
         NOTICES.name: 1,
+        FORWARDED_NOTICES.name: 1,
         CAMPAIGN_CHANGES.name: 1,
         ALERTS.name: 1,
         PRODUCTS.name: 1,
         POSTS.name: 1,
+        ERASURES.name: 1,
+        SHARE_CLICKS.name: 1,
         FEED_PAGES.name: 1,
         FEED_ACTIONS.name: 1,
+        MODERATION.name: 1,
+        CREATOR_TIERS.name: 1,
     }
 )
 
 _S = TypeVar("_S", bound=msgspec.Struct)
-
-
-class NoticeTaken(msgspec.Struct, frozen=True, gc=False):
-    """What became of one ad, and what was billed; fields as in protos/events.proto."""
-
-    kind: int
-    impression_id: str
-    verdict: int
-    order_id: str = ""
-    line_item_number: int = 0
-    campaign_number: int = 0
-    billed_micros: int = 0
-    currency: str = ""
-    bidder: str = ""
-    advertiser_domain: str = ""
-    carried_thousandths: int = 0
-    visitor_id: str = ""
-    product_id: str = ""
-    creative_number: int = 0
-    placement_id: str = ""
-    publisher_id: str = ""
-    validity: int = 0
-    test: bool = False
-    billing_url: str = ""
-    corrects_kind: int = 0
-    corrects_taken_at_ms: int = 0
-
-
-class NoticesTaken(msgspec.Struct, frozen=True):
-    """Topic `notices`: a batch of notices, taken or refused."""
-
-    taken_at_ms: int
-    notices: tuple[NoticeTaken, ...]
 
 
 class CampaignChanged(msgspec.Struct, frozen=True):
@@ -104,44 +96,6 @@ class BudgetAlerted(msgspec.Struct, frozen=True):
     alert_number: int
 
 
-class PostChanged(msgspec.Struct, frozen=True):
-    """Topic `posts`: `state` is that of haat.feed.v1.Post.State."""
-
-    changed_at_ms: int
-    tenant_id: str
-    post_id: str
-    creator_id: str
-    state: int
-    revision: int
-
-
-class FeedPageServed(msgspec.Struct, frozen=True):
-    """Topic `feed_pages`: what was shown; the four tuples are parallel."""
-
-    served_at_ms: int
-    tenant_id: str
-    page_id: str
-    session_id: str
-    visitor_id: str
-    post_ids: tuple[str, ...]
-    scores: tuple[float, ...]
-    sources: tuple[str, ...]
-    propensities: tuple[float, ...]
-    auction_id: str = ""
-
-
-class FeedActionTaken(msgspec.Struct, frozen=True):
-    """Topic `feed_actions`: `kind` is that of haat.feed.v1.Action.Kind."""
-
-    taken_at_ms: int
-    tenant_id: str
-    session_id: str
-    visitor_id: str
-    kind: int
-    subject_id: str
-    action_id: str
-
-
 class ProductsPut(msgspec.Struct, frozen=True):
     """Topic `products`: products that one tenant put together, all or nothing."""
 
@@ -152,11 +106,16 @@ class ProductsPut(msgspec.Struct, frozen=True):
 Event = (
     AuctionColumns
     | NoticesTaken
+    | NoticesForwarded
     | CampaignChanged
     | BudgetAlerted
     | PostChanged
     | FeedPageServed
     | FeedActionTaken
+    | PersonErased
+    | ShareClicked
+    | CaseDecided
+    | TierChanged
     | ProductsPut
 )
 
@@ -193,6 +152,8 @@ def encode(event: Event) -> bytes:
     fields: dict[str, Any] = {name: getattr(event, name) for name in event.__struct_fields__}
     if isinstance(event, NoticesTaken):
         fields["notices"] = [events_pb2.NoticeTaken(**msgspec.structs.asdict(notice)) for notice in event.notices]
+    if isinstance(event, NoticesForwarded):
+        fields["notices"] = [events_pb2.NoticeForwarded(**msgspec.structs.asdict(notice)) for notice in event.notices]
     return message_type(schema_version=SCHEMA_VERSION[topic], **fields).SerializeToString()
 
 
@@ -249,8 +210,8 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         columns[name] = np.array(getattr(message, name), dtype=type_)
         if columns[name].size not in (0, columns[beside].size):
             return f"{name} has {columns[name].size} entries, not {columns[beside].size}"
-    if columns["bid_chance"].size > columns["bid_placement"].size:
-        return f"{columns['bid_chance'].size} bids were cleared of {columns['bid_placement'].size}"
+    if (cleared := max(columns["bid_chance"].size, message.cleared_bids)) > columns["bid_placement"].size:
+        return f"{cleared} bids were cleared of {columns['bid_placement'].size}"
     if len(message.currencies) != len(message.currency_rates):
         return f"{len(message.currency_rates)} rates for {len(message.currencies)} currencies"
     for name, of in (("publisher_name", "auction_id_high"), ("placement_name", "winner_row_plus_one")):
@@ -273,6 +234,11 @@ def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
         names=list(message.names),
         floor_rules=list(message.floor_rules),
         conversion_rate=message.conversion_rate,
+        cleared_bids=message.cleared_bids,
+        ad_pricing=message.ad_pricing,
+        ad_advertiser=message.ad_advertiser,
+        ad_product=message.ad_product,
+        ad_category=message.ad_category,
         **columns,
     )
 
@@ -281,10 +247,23 @@ def _notices(message: events_pb2.NoticesTaken) -> NoticesTaken:
     return NoticesTaken(message.taken_at_ms, tuple(_plain(NoticeTaken, notice) for notice in message.notices))
 
 
+def _forwarded(message: events_pb2.NoticesForwarded) -> NoticesForwarded:
+    notices = tuple(_plain(NoticeForwarded, notice) for notice in message.notices)
+    return NoticesForwarded(message.said_at_ms, message.owner, notices)
+
+
 def _feed_page(message: events_pb2.FeedPageServed) -> FeedPageServed | str:
     lengths = {len(message.post_ids), len(message.scores), len(message.sources), len(message.propensities)}
     if len(lengths) > 1:
         return "posts, scores, sources and propensities differ in length"
+    posts, alternatives = len(message.post_ids), len(message.alternative_ids)
+    width, rest = divmod(len(message.features), posts) if posts else (0, len(message.features))
+    if rest or len(message.alternative_places) != alternatives:
+        return "features or alternatives do not go with the posts"
+    if len(message.alternative_features) != width * alternatives or any(
+        place >= posts for place in message.alternative_places
+    ):
+        return "alternatives do not go with the posts"
     return FeedPageServed(
         served_at_ms=message.served_at_ms,
         tenant_id=message.tenant_id,
@@ -296,6 +275,14 @@ def _feed_page(message: events_pb2.FeedPageServed) -> FeedPageServed | str:
         sources=tuple(message.sources),
         propensities=tuple(message.propensities),
         auction_id=message.auction_id,
+        features=tuple(message.features),
+        features_version=message.features_version,
+        ranker=message.ranker,
+        alternative_places=tuple(message.alternative_places),
+        alternative_ids=tuple(message.alternative_ids),
+        alternative_features=tuple(message.alternative_features),
+        page_size=message.page_size,
+        ad_slots=message.ad_slots,
     )
 
 
@@ -347,21 +334,31 @@ def _reader_of(struct_type: type[_S]) -> Callable[[Any], _S]:
 
 _TOPIC_OF: Final[Mapping[type, tuple[str, type[Message]]]] = {
     NoticesTaken: (NOTICES.name, events_pb2.NoticesTaken),
+    NoticesForwarded: (FORWARDED_NOTICES.name, events_pb2.NoticesForwarded),
     CampaignChanged: (CAMPAIGN_CHANGES.name, events_pb2.CampaignChanged),
     BudgetAlerted: (ALERTS.name, events_pb2.BudgetAlerted),
     PostChanged: (POSTS.name, events_pb2.PostChanged),
     FeedPageServed: (FEED_PAGES.name, events_pb2.FeedPageServed),
     FeedActionTaken: (FEED_ACTIONS.name, events_pb2.FeedActionTaken),
+    PersonErased: (ERASURES.name, events_pb2.PersonErased),
+    ShareClicked: (SHARE_CLICKS.name, events_pb2.ShareClicked),
+    CaseDecided: (MODERATION.name, events_pb2.CaseDecided),
+    TierChanged: (CREATOR_TIERS.name, events_pb2.TierChanged),
 }
 
 # What a reader returns is the event, or a text: the reason why it is unreadable.
 _READERS: Final[Mapping[str, tuple[Any, Callable[[Any], Event | str]]]] = {
     AUCTIONS.name: (events_pb2.AuctionsHeld, _auctions),
     NOTICES.name: (events_pb2.NoticesTaken, _notices),
+    FORWARDED_NOTICES.name: (events_pb2.NoticesForwarded, _forwarded),
     CAMPAIGN_CHANGES.name: (events_pb2.CampaignChanged, _reader_of(CampaignChanged)),
     ALERTS.name: (events_pb2.BudgetAlerted, _reader_of(BudgetAlerted)),
     PRODUCTS.name: (catalogue_pb2.PutProductsRequest, _products),
     POSTS.name: (events_pb2.PostChanged, _reader_of(PostChanged)),
     FEED_PAGES.name: (events_pb2.FeedPageServed, _feed_page),
     FEED_ACTIONS.name: (events_pb2.FeedActionTaken, _reader_of(FeedActionTaken)),
+    ERASURES.name: (events_pb2.PersonErased, _reader_of(PersonErased)),
+    SHARE_CLICKS.name: (events_pb2.ShareClicked, _reader_of(ShareClicked)),
+    MODERATION.name: (events_pb2.CaseDecided, _reader_of(CaseDecided)),
+    CREATOR_TIERS.name: (events_pb2.TierChanged, _reader_of(TierChanged)),
 }

@@ -9,6 +9,8 @@ from protos import catalogue_pb2
 from streams.catalogue import Catalogue
 from streams.product import PRODUCTS_AT_ONCE
 from streams.schemas import product_message, products_put
+from streams.shared_topics import SharedTopics
+from streams.topics import PRODUCTS
 
 SERVICE_NAME = "haat.catalogue.v1.CatalogueService"
 # 4 kB for each of a thousand products, and what gRPC takes without further settings.
@@ -19,8 +21,10 @@ _ID_AT_MOST = 64
 class CatalogueCalls:
     """The calls of CatalogueService for a caller whose tenant is known; they raise common.errors."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, shared: SharedTopics | None = None) -> None:
+        """`shared` where other nodes are told of the products too."""
         self._catalogue = catalogue
+        self._shared = shared
 
     async def put_products(
         self, request: catalogue_pb2.PutProductsRequest, caller_tenant: str
@@ -30,8 +34,14 @@ class CatalogueCalls:
         if len(request.products) > PRODUCTS_AT_ONCE:
             remedy = f"put 1 to {PRODUCTS_AT_ONCE} products at a time"
             raise InvalidInput([FieldError("products", f"{len(request.products)} products", remedy)])
-        stored = self._catalogue.put(caller_tenant, products_put(request, caller_tenant).products)
-        await asyncio.to_thread(self._catalogue.sync)
+        products = products_put(request, caller_tenant).products
+        stored = len(products)
+        if self._shared is None:
+            stored = self._catalogue.put(caller_tenant, products)
+            await asyncio.to_thread(self._catalogue.sync)
+        elif payload := self._catalogue.prepare(caller_tenant, products):
+            await asyncio.to_thread(self._shared.tell, PRODUCTS.name, payload)
+            self._catalogue.follow()
         return catalogue_pb2.PutProductsResponse(stored=stored)
 
     async def get_product(self, request: catalogue_pb2.GetProductRequest, caller_tenant: str) -> catalogue_pb2.Product:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 _NAME = re.compile(r"[a-z][a-z_]{0,47}")
+_MOST_PARTITIONS = 1000
+# GDPR Art. 12(3) gives a month for an erasure; a broker drops whole segments, of a day each here.
+PERSONAL_DAYS_ON_A_BROKER = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,10 @@ class Topic:
 
     `key` is the field by which records belong together; `message` is the message of protos/ that a record holds;
     `retention_days` 0 keeps records for ever; `money` is never dropped; `droppable` is telemetry, which gives way when
-    the disk is full. ValueError when a promise is missing or two contradict.
+    the disk is full. On a broker the topic has `partitions`, and records that agree in the field `ordered_by` stand in
+    one of them in their order; empty where no order is needed across records: then they are spread. What is told
+    `everywhere` stands in the log of every node, so whoever adds up the logs of all nodes takes it from one of them.
+    ValueError when a promise is missing or two contradict.
     """
 
     name: str
@@ -27,6 +33,9 @@ class Topic:
     message: str
     money: bool
     droppable: bool = False
+    partitions: int = 1
+    ordered_by: str = ""
+    everywhere: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -39,8 +48,21 @@ class Topic:
             raise ValueError(f"topic {self.name!r} is kept {self.retention_days} days: give 0 (for ever) or more")
         if self.personal_data and self.retention_days == 0:
             raise ValueError(f"topic {self.name!r} holds personal data, so it cannot be kept for ever")
+        if self.money and self.everywhere:
+            raise ValueError(f"topic {self.name!r} is money, so it stands in one log alone")
         if self.money and self.droppable:
             raise ValueError(f"topic {self.name!r} is money, so it cannot be dropped")
+        if not 1 <= self.partitions <= _MOST_PARTITIONS:
+            raise ValueError(f"topic {self.name!r} has {self.partitions} partitions: give 1 to {_MOST_PARTITIONS}")
+
+    @property
+    def broker_days(self) -> int:
+        """How long a broker keeps it, 0 for ever. Nothing can be taken out of a broker's topic, so what names people
+        is gone from there within the month that erasure may take, however long the node's own log keeps it.
+        """
+        if not self.personal_data:
+            return self.retention_days
+        return min(self.retention_days, PERSONAL_DAYS_ON_A_BROKER)
 
 
 def declared(*topics: Topic) -> Mapping[str, Topic]:
@@ -62,6 +84,8 @@ AUCTIONS = Topic(
     message="haat.events.v1.AuctionsHeld",
     # Not money, and yet never dropped: what is not in the log was not sold.
     money=False,
+    partitions=6,
+    # A record is a batch of many visitors; whoever reads them adds up.
 )
 NOTICES = Topic(
     name="notices",
@@ -72,6 +96,20 @@ NOTICES = Topic(
     key="impression_id",
     message="haat.events.v1.NoticesTaken",
     money=True,
+    partitions=6,
+    # Whoever reads a partition sees all that is spent of its campaigns, a correction after what it corrects.
+    ordered_by="campaign_number",
+)
+FORWARDED_NOTICES = Topic(
+    name="forwarded_notices",
+    owner="exchange",
+    # Impression ids and order numbers, as in `notices`.
+    personal_data=True,
+    # The record of what was said, also where nothing is billed for it.
+    retention_days=400,
+    key="impression_id",
+    message="haat.events.v1.NoticesForwarded",
+    money=True,
 )
 CAMPAIGN_CHANGES = Topic(
     name="campaign_changes",
@@ -81,6 +119,7 @@ CAMPAIGN_CHANGES = Topic(
     key="id",
     message="haat.events.v1.CampaignChanged",
     money=False,
+    everywhere=True,
 )
 ALERTS = Topic(
     name="alerts",
@@ -90,6 +129,7 @@ ALERTS = Topic(
     key="id",
     message="haat.events.v1.BudgetAlerted",
     money=False,
+    everywhere=True,
 )
 PRODUCTS = Topic(
     name="products",
@@ -100,6 +140,7 @@ PRODUCTS = Topic(
     key="product_id",
     message="haat.catalogue.v1.PutProductsRequest",
     money=False,
+    everywhere=True,
 )
 POSTS = Topic(
     name="posts",
@@ -109,6 +150,9 @@ POSTS = Topic(
     key="post_id",
     message="haat.events.v1.PostChanged",
     money=False,
+    partitions=3,
+    ordered_by="post_id",
+    everywhere=True,
 )
 FEED_PAGES = Topic(
     name="feed_pages",
@@ -119,6 +163,9 @@ FEED_PAGES = Topic(
     message="haat.events.v1.FeedPageServed",
     money=False,
     droppable=True,
+    partitions=6,
+    # A session is one visitor's. Not the visitor: erasure blanks that, and a record must not move.
+    ordered_by="session_id",
 )
 FEED_ACTIONS = Topic(
     name="feed_actions",
@@ -129,6 +176,85 @@ FEED_ACTIONS = Topic(
     message="haat.events.v1.FeedActionTaken",
     money=False,
     droppable=True,
+    partitions=6,
+    ordered_by="session_id",
 )
 
-TOPICS = declared(AUCTIONS, NOTICES, CAMPAIGN_CHANGES, ALERTS, PRODUCTS, POSTS, FEED_PAGES, FEED_ACTIONS)
+ERASURES = Topic(
+    name="erasures",
+    owner="feed",
+    # Digests: they recognise a person's records and name nobody.
+    personal_data=False,
+    # A backup of any age forgets again what was erased since.
+    retention_days=0,
+    key="person_digest",
+    message="haat.events.v1.PersonErased",
+    money=False,
+    everywhere=True,
+)
+SHARE_CLICKS = Topic(
+    name="share_clicks",
+    owner="feed",
+    personal_data=True,
+    # As long as what is earned by it may be disputed.
+    retention_days=400,
+    key="click_id",
+    message="haat.events.v1.ShareClicked",
+    money=False,
+    partitions=3,
+    ordered_by="share_id",
+)
+MODERATION = Topic(
+    name="moderation",
+    owner="feed",
+    # A profile's subject is a person.
+    personal_data=True,
+    # As long as a decision can be appealed, and a year beyond it.
+    retention_days=550,
+    key="case_id",
+    message="haat.events.v1.CaseDecided",
+    money=False,
+    ordered_by="case_id",
+    everywhere=True,
+)
+CREATOR_TIERS = Topic(
+    name="creator_tiers",
+    owner="feed",
+    personal_data=True,
+    # A commission of the same month last year may be disputed.
+    retention_days=400,
+    key="creator_id",
+    message="haat.events.v1.TierChanged",
+    money=False,
+    ordered_by="creator_id",
+    everywhere=True,
+)
+
+TOPICS = declared(
+    AUCTIONS,
+    NOTICES,
+    FORWARDED_NOTICES,
+    CAMPAIGN_CHANGES,
+    ALERTS,
+    PRODUCTS,
+    POSTS,
+    FEED_PAGES,
+    FEED_ACTIONS,
+    ERASURES,
+    SHARE_CLICKS,
+    MODERATION,
+    CREATOR_TIERS,
+)
+
+# Of the broker alone: what a group of consumers could not take, as it came, with the reason in its headers.
+DEAD_LETTERS = Topic(
+    name="dead_letters",
+    owner="streams",
+    personal_data=True,
+    retention_days=PERSONAL_DAYS_ON_A_BROKER,
+    key="(that of the record)",
+    message="(that of the record)",
+    money=True,
+)
+
+CARRIED = declared(*TOPICS.values(), DEAD_LETTERS)
