@@ -18,10 +18,13 @@ from protos import (
     catalogue_pb2,
     exchange_pb2,
     feed_pb2,
+    floors_pb2,
+    moderation_pb2,
     openrtb_service_pb2,
     operations_pb2,
     publishers_pb2,
     reports_pb2,
+    social_pb2,
 )
 
 _FILES = (
@@ -30,9 +33,12 @@ _FILES = (
     campaign_edits_pb2,
     billing_pb2,
     publishers_pb2,
+    floors_pb2,
     operations_pb2,
     catalogue_pb2,
     feed_pb2,
+    social_pb2,
+    moderation_pb2,
     openrtb_service_pb2,
     reports_pb2,
 )

@@ -1,6 +1,7 @@
 """What can a person do with haat? The table of commands; what each does is one call away, imported when asked for.
 
-Exit codes: 0 ok, 1 a bug, 2 bad input, 3 something is not available, 130 stopped by Ctrl-C.
+Exit codes: 0 ok, 1 a bug or what `haat doctor` misses, 2 bad input, 3 something is not available, 130 stopped by
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -8,16 +9,27 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app import report_cli
 from app.cli_auction import auction
+from app.cli_bans import bans
+from app.cli_batch import batch, export
 from app.cli_campaigns import campaigns
+from app.cli_feed import feed
+from app.cli_index import index
+from app.cli_kafka import deadletters, topics
 from app.cli_market import floors, forecast, simulate
+from app.cli_migrate import migrate
+from app.cli_moderation import moderation, reputation
+from app.cli_moderation_check import moderation_check
 from app.cli_money import balance, invoice, run_exchange
-from app.cli_options import ConfigFile, DataDir, Json, ModelsDir, Set, Target, id_of, settings_of
+from app.cli_options import ConfigFile, DataDir, Json, ModelsDir, Set, Target, settings_of
+from app.cli_profile import WithProfiles
+from app.cli_training import evaluate, train
 from app.consent_commands import consent
 from app.exit_codes import exit_code_of
 from common.errors import FieldError, InvalidInput
@@ -26,22 +38,24 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 _EXIT_CODES = (
-    "Exit codes: 0 ok, 1 a bug in haat, 2 bad input, 3 something is not available (a port, a disk, a server), "
+    "Exit codes: 0 ok, 1 a bug in haat, or something that `haat doctor` misses, "
+    "2 bad input, 3 something is not available (a port, a disk, a server), "
     "130 stopped by Ctrl-C."
 )
 
 haat = typer.Typer(
     name="haat",
+    cls=WithProfiles,
     help="An open real-time bidding ad exchange with a social-commerce feed.",
     epilog=_EXIT_CODES,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-feed = typer.Typer(help="Look into single feed pages.")
 config = typer.Typer(help="Look at the settings.")
 key = typer.Typer(help="Make and revoke API keys.")
 haat.add_typer(auction, name="auction")
 haat.add_typer(feed, name="feed")
+haat.add_typer(index, name="index")
 haat.add_typer(config, name="config")
 haat.add_typer(key, name="key")
 haat.add_typer(consent, name="consent")
@@ -52,9 +66,21 @@ haat.add_typer(balance, name="balance")
 haat.add_typer(invoice, name="invoice")
 haat.add_typer(run_exchange)
 
+moderation.command("check")(moderation_check)
+moderation.add_typer(bans, name="bans")
+haat.add_typer(moderation, name="moderation")
+haat.add_typer(reputation, name="reputation")
+
+haat.add_typer(export, name="export")
+haat.add_typer(batch, name="batch")
+haat.command()(migrate)
+haat.add_typer(topics, name="topics")
+haat.add_typer(deadletters, name="deadletters")
 haat.add_typer(floors, name="floors")
 haat.add_typer(simulate, name="simulate")
 haat.command()(forecast)
+haat.command()(train)
+haat.command()(evaluate)
 
 GrpcHost = Annotated[str | None, typer.Option(metavar="HOST", help="Address of the gRPC services.")]
 GrpcPort = Annotated[str | None, typer.Option(metavar="PORT", help="Port of the gRPC services; 0 takes a free one.")]
@@ -116,6 +142,16 @@ def serve(
 def demo(
     for_: For = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same advertisers, posts and clicks.")] = 1,
+    posts: Annotated[
+        int | None,
+        typer.Option(
+            help="Posts of 200 creators in the feed; else 5,000, or 1,000 on the real engines.", min=100, max=50_000
+        ),
+    ] = None,
+    orders: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A shop's real orders, Parquet or CSV: its customers shop in the feed."),
+    ] = None,
     config_file: ConfigFile = None,
     grpc_port: GrpcPort = None,
     http_port: HttpPort = None,
@@ -135,48 +171,7 @@ def demo(
     _log_to_stderr(settings)
     from app.demo import run_demo
 
-    run_demo(settings, for_s=for_s, seed=seed, as_json=as_json)
-
-
-@haat.command()
-def train(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="click (the model) or floors.")] = "click",
-    days: Annotated[int, typer.Option(help="Floors are learned from the event log of so many days.")] = 14,
-    config_file: ConfigFile = None,
-    data_dir: DataDir = None,
-    models_dir: ModelsDir = None,
-    set_: Set = None,
-    as_json: Json = False,
-) -> None:
-    """Train the click model from logged page views, fetched when they are missing; or floors from the event log."""
-    settings = settings_of(config_file, set_, data_dir=data_dir, models_dir=models_dir)
-    if what not in ("click", "floors"):
-        raise InvalidInput([FieldError("WHAT", what[:40], "give click or floors")])
-    if what == "floors":
-        if not 1 <= days <= 90:
-            raise InvalidInput([FieldError("--days", str(days), "give 1 to 90")])
-        from app.floor_commands import train_floors
-
-        train_floors(settings, days=days, as_json=as_json)
-        return
-    from app.train_commands import run_train
-
-    run_train(settings, as_json=as_json)
-
-
-@haat.command()
-def evaluate(
-    config_file: ConfigFile = None,
-    data_dir: DataDir = None,
-    models_dir: ModelsDir = None,
-    set_: Set = None,
-    as_json: Json = False,
-) -> None:
-    """Judge the stored click model beside the smoothed rates, on logged page views that it was not trained on."""
-    settings = settings_of(config_file, set_, data_dir=data_dir, models_dir=models_dir)
-    from app.train_commands import run_evaluate
-
-    run_evaluate(settings, as_json=as_json)
+    run_demo(settings, for_s=for_s, seed=seed, posts=posts, orders=orders or (), as_json=as_json)
 
 
 @haat.command()
@@ -260,6 +255,18 @@ def config_show(config_file: ConfigFile = None, set_: Set = None, as_json: Json 
         print_table(("setting", "value", "from", "meaning"), rows)
 
 
+@haat.command()
+def doctor(config_file: ConfigFile = None, data_dir: DataDir = None, set_: Set = None, as_json: Json = False) -> int:
+    """Look at each engine, store, folder and port that the settings name, and tell what is missing.
+
+    Ends with 1 when something is that haat needs; never waits longer than some seconds, and changes nothing.
+    """
+    settings = settings_of(config_file, set_, data_dir=data_dir)
+    from app.doctor import run_doctor
+
+    return run_doctor(settings, as_json=as_json)
+
+
 @haat.command("version")
 def version_(as_json: Json = False) -> None:
     """Print the version."""
@@ -275,7 +282,9 @@ def version_(as_json: Json = False) -> None:
 @key.command("create")
 def key_create(
     tenant: Annotated[str, typer.Argument(metavar="NAME", help="Name of the tenant; made when there is none.")],
-    role: Annotated[str, typer.Option(metavar="ROLE", help="storefront, advertiser or operator.")] = "storefront",
+    role: Annotated[
+        str, typer.Option(metavar="ROLE", help="storefront, advertiser, moderator or operator.")
+    ] = "storefront",
     config_file: ConfigFile = None,
     data_dir: DataDir = None,
     set_: Set = None,
@@ -327,21 +336,19 @@ def call(
     print_json(make_call(target or f"{settings.grpc_host}:{settings.grpc_port}", settings.api_key, method, request))
 
 
-@feed.command("explain")
-def feed_explain(
-    page_id: Annotated[str, typer.Argument(metavar="ID", help="page_id of a feed page.")],
+@haat.command()
+def erase(
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Id of the visitor or creator.")],
+    target: Target = "",
+    api_key: Annotated[str | None, typer.Option(metavar="KEY", help="Else HAAT_API_KEY.")] = None,
     config_file: ConfigFile = None,
-    data_dir: DataDir = None,
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Tell how a feed page was made: its posts with their scores, where each came from, and its auction."""
-    settings = settings_of(config_file, set_, data_dir=data_dir)
-    number = id_of("ID", page_id)
-    from app.explain import explain_feed_page
-    from app.printing import print_result
+    """Erase a person of the key's tenant, for good: posts, comments, graph, profile, the id in the log."""
+    from app.erase_command import erase as erase_person
 
-    print_result(explain_feed_page(settings, number), as_json=as_json)
+    erase_person(settings_of(config_file, set_, api_key=api_key), person, target=target, as_json=as_json)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

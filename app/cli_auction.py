@@ -42,7 +42,10 @@ def auction_replay(
     set_: Set = None,
     as_json: Json = False,
 ) -> int:
-    """Clear recorded auctions again and compare byte for byte; exit code 1 when anything comes out otherwise."""
+    """Clear recorded auctions again and compare byte for byte.
+
+    Exit code 1 when anything comes out otherwise, 4 when only records are damaged.
+    """
     if every and auction_id:
         raise InvalidInput([FieldError("--all", f"with {auction_id[:100]}", "give an id or --all, not both")])
     if not every and not auction_id:

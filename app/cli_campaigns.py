@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli_options import ConfigFile, Json, Key, Set, Target, Tenant, settings_of
+from app.cli_asking import Server, of_server
+from app.cli_options import ConfigFile, DataDir, Json, Key, Set, settings_of
 
 campaigns = typer.Typer(help="Import, export and look back at campaigns.")
 
@@ -34,46 +35,71 @@ def campaigns_template(
         sys.stdout.write(bulk_csv.template().decode())
 
 
+@campaigns.command("find")
+def campaigns_find(
+    text: Annotated[str, typer.Argument(metavar="[TEXT]", help="Beginnings of words of the name.")] = "",
+    tenant: Annotated[str, typer.Option(metavar="ID", help="Whose; `haat key tenants` lists them.")] = "",
+    kind: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help="campaign, line_item, creative; may be given again.")
+    ] = None,
+    state: Annotated[str, typer.Option(metavar="STATE", help="active or paused.")] = "",
+    advertiser: Annotated[str, typer.Option(metavar="ID", help="Of one advertiser.")] = "",
+    format_: Annotated[
+        list[str] | None,
+        typer.Option("--format", metavar="FORMAT", help="banner, product_listing, video, native; may be given again."),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Most that are shown, 1 to 500.")] = 50,
+    config_file: ConfigFile = None,
+    data_dir: DataDir = None,
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Find campaigns, line items and creatives by name, state, advertiser and format, in the data folder or database.
+
+    With elasticsearch_url they are looked for there, else in the record itself.
+    """
+    from app.campaign_find import find_campaigns
+
+    settings = settings_of(config_file, set_, data_dir=data_dir)
+    find_campaigns(
+        settings, text=text, tenant=tenant, kinds=kind or (), state=state, advertiser=advertiser,
+        formats=format_ or (), limit=limit, as_json=as_json,
+    )  # fmt: skip
+
+
 @campaigns.command("import")
+@of_server
 def campaigns_import(
+    server: Server,
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8 CSV; `haat campaigns template` shows one.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it would do.")] = False,
-    tenant: Tenant = "",
     key: Key = "",
-    target: Target = "",
-    config_file: ConfigFile = None,
-    set_: Set = None,
     as_json: Json = False,
 ) -> None:
     """Create and change campaigns and line items by a file: all of it or nothing; again, it changes nothing."""
-    settings = settings_of(config_file, set_)
     import base64
 
-    from app.money_commands import Asking, key_or_new, show_import
+    from app.money_commands import key_or_new, show_import
 
     csv = base64.b64encode(file.read_bytes()).decode()
     asked = {"csv": csv, "dry_run": dry_run, "idempotency_key": key_or_new(key)}
-    show_import(Asking(settings, target, tenant).ask("ImportCampaigns", asked), as_json=as_json)
+    show_import(server.ask("ImportCampaigns", asked), as_json=as_json)
 
 
 @campaigns.command("export")
+@of_server
 def campaigns_export(
+    server: Server,
     advertiser: Annotated[str, typer.Option(metavar="ID", help="Of one advertiser; else of all.")] = "",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to; else stdout.")] = None,
-    tenant: Tenant = "",
-    target: Target = "",
-    config_file: ConfigFile = None,
-    set_: Set = None,
     as_json: Json = False,
 ) -> None:
     """Write all line items into the file that `import` takes; imported again it changes nothing."""
-    settings = settings_of(config_file, set_)
     import base64
 
-    from app.money_commands import Asking
     from app.printing import print_json
 
-    answer = Asking(settings, target, tenant).ask("ExportCampaigns", {"advertiser_id": advertiser})
+    answer = server.ask("ExportCampaigns", {"advertiser_id": advertiser})
     data = base64.b64decode(answer["csv"])
     if out is not None:
         out.write_bytes(data)
@@ -86,37 +112,31 @@ def campaigns_export(
 
 
 @campaigns.command("history")
+@of_server
 def campaigns_history(
+    server: Server,
     id: Annotated[
         str, typer.Argument(metavar="[ID]", help="Advertiser, campaign, line item or creative; else all.")
     ] = "",
-    tenant: Tenant = "",
-    target: Target = "",
-    config_file: ConfigFile = None,
-    set_: Set = None,
     as_json: Json = False,
 ) -> None:
     """Tell what was changed, when, by whom, and what it was before."""
-    settings = settings_of(config_file, set_)
-    from app.money_commands import Asking, show_changes
+    from app.money_commands import show_changes
 
-    show_changes(Asking(settings, target, tenant).all_of("ListChanges", {"id": id}, "changes"), as_json=as_json)
+    show_changes(server.all_of("ListChanges", {"id": id}, "changes"), as_json=as_json)
 
 
 @campaigns.command("undo")
+@of_server
 def campaigns_undo(
+    server: Server,
     change: Annotated[int, typer.Argument(metavar="CHANGE", help="Number of the change, from `history`.")],
-    tenant: Tenant = "",
     key: Key = "",
-    target: Target = "",
-    config_file: ConfigFile = None,
-    set_: Set = None,
     as_json: Json = False,
 ) -> None:
     """Make a thing what it was before a change, unless it changed again since."""
-    settings = settings_of(config_file, set_)
-    from app.money_commands import Asking, key_or_new
+    from app.money_commands import key_or_new
     from app.printing import print_result
 
     asked = {"change_number": change, "idempotency_key": key_or_new(key)}
-    print_result(Asking(settings, target, tenant).ask("UndoChange", asked), as_json=as_json)
+    print_result(server.ask("UndoChange", asked), as_json=as_json)

@@ -1,4 +1,4 @@
-"""Which commands are about the market? Floors, forecasts, and simulations of pacing and floors."""
+"""Which commands are about the market? Floors, forecasts, and simulations of what haat claims."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from app.cli_options import ConfigFile, DataDir, Json, ModelsDir, Set, settings_of
 
 floors = typer.Typer(help="See and set the least prices of placements.")
-simulate = typer.Typer(help="Try pacing and floors in a market that is made up, or on recorded prices.")
+simulate = typer.Typer(help="Try pacing, floors, reputation and the detection of invalid traffic in made-up worlds.")
 
 Report = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the report and its chart there too.")]
 
@@ -85,3 +85,50 @@ def simulate_floors_(
     from app.simulate_commands import simulate_floors
 
     simulate_floors(seed=seed, auctions=auctions, prices=prices, report=report, as_json=as_json)
+
+
+@simulate.command("reputation")
+def simulate_reputation_(
+    seed: Annotated[int, typer.Option(help="The first world; the same seed makes the same world.")] = 101,
+    seeds: Annotated[int, typer.Option(help="So many worlds, 2 to 100; each takes half a minute.")] = 8,
+    report: Report = None,
+    as_json: Json = False,
+) -> None:
+    """Let sybils, rings, brigades and slow burners attack honest creators, with and without the defences."""
+    from app.simulate_commands import simulate_reputation
+
+    simulate_reputation(seed=seed, seeds=seeds, report=report, as_json=as_json)
+
+
+@simulate.command("invalid-traffic")
+def simulate_invalid_traffic_(
+    seed: Annotated[int, typer.Option(help="The same seed makes the same traffic, notice by notice.")] = 1,
+    page_views: Annotated[int, typer.Option(help="Page views of people, among whom the rest is planted.")] = 20_000,
+    report: Report = None,
+    as_json: Json = False,
+) -> None:
+    """Plant bots, farms, stuffing and copied ids among people, and tell what is caught of each, and what is lost."""
+    from app.simulate_commands import simulate_invalid_traffic
+
+    simulate_invalid_traffic(seed=seed, page_views=page_views, report=report, as_json=as_json)
+
+
+@simulate.command("feed")
+def simulate_feed_(
+    seed: Annotated[int, typer.Option(help="The same seed makes the same posts and shoppers.")] = 1,
+    pages: Annotated[int, typer.Option(help="Pages of each run, 100 to 500000.")] = 10_000,
+    days: Annotated[float, typer.Option(help="Days that they are spread over.")] = 4.0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the event log there: `haat train feed --data-dir DIR`.")
+    ] = None,
+    report: Report = None,
+    config_file: ConfigFile = None,
+    models_dir: ModelsDir = None,
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Let shoppers scroll a made-up feed, and tell how soon new posts are seen and what diversity costs."""
+    from app.feed_simulation import simulate_feed
+
+    settings = settings_of(config_file, set_, models_dir=models_dir)
+    simulate_feed(settings, seed=seed, pages=pages, days=days, out=out, report=report, as_json=as_json)

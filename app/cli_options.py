@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli_profile import PROFILE
 from common.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def settings_of(config_file: Path | None, assignments: Sequence[str] | None, **f
         if not has_value or not name.strip():
             raise InvalidInput([FieldError("--set", assignment[:100], "write --set name=value, such as tmax_ms=80")])
         flags[name.strip().replace("-", "_")] = value
-    return load(flags, config=config_file)
+    return load(flags, config=config_file, profile=PROFILE.get())
 
 
 def id_of(field: str, text: str) -> str:

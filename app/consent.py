@@ -57,6 +57,7 @@ class FollowedPolicy:
             vendors=vendors,
             gdpr_where_unknown=self._settings.gdpr_where_unknown == "applies",
             granted_elsewhere=self._settings.consent_elsewhere == "granted",
+            house_without_basic_ads=self._settings.without_basic_ads == "house",
         )
 
 

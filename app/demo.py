@@ -1,83 +1,83 @@
 """What does haat do, all of it, on real traffic? The demo, scene by scene; each scene is one call away.
 
-1 the log  2 who trades  3 an outside bidder and the server  4 everybody's wares come in by gRPC
-5 a week of real page views, and shoppers who scroll the feed  6 what happened  7 it keeps serving
+1 the log  2 who posts, and what was posted in the last days  3 who trades  4 an outside bidder and the server
+5 everybody's wares come in by gRPC  6 a week of real page views  7 an evening in the feed  8 what happened
+9 it keeps serving
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import shutil
 import signal
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from app.demo_feed import Scrolled, make_posts, scroll
+from app import demo_shoppers
+from app.demo_compiling import compiled_beside
+from app.demo_engines import as_environment, engine_settings
+from app.demo_feed_summary import moderated
 from app.demo_formats import show_formats
-from app.demo_keys import DemoKeys, make_keys
-from app.demo_load import load_posts, load_world, sell_out
+from app.demo_keys import make_keys
+from app.demo_load import load_world
+from app.demo_pictures import PATH as PICTURES
+from app.demo_posts import LIVE_POSTS, PlannedPost, make_posts
 from app.demo_processes import started
-from app.demo_progress import Loading, Replaying
-from app.demo_summary import print_hints, print_summary, summarise
-from app.demo_world import BLOCKED_ADVERTISERS, BLOCKED_CATEGORIES, Item, World, brand_names, make_world
+from app.demo_progress import Loading
+from app.demo_scenes import Stage, evening_in_feed, replay_week
+from app.demo_seed import Seeded, seed_into
+from app.demo_summary import metric_of, print_hints, print_summary, summarise
+from app.demo_world import Item, World, brand_names, make_world
 from app.ports_in_use import check_port_free
 from app.printing import print_json
 from app.settings import Settings
 from app.train_commands import logs_dir
-from app.warm_up import kernels_are_compiled
 from common.clock import SystemClock
 from common.errors import Conflict
-from loadgen.readers.open_bandit import SECTIONS, OpenBanditLog, ShopPage
-from loadgen.replay import ReplaySettings, replay
-from loadgen.tally import ReplayTally
-from protos import feed_pb2
+from loadgen.feed_tally import FeedTally
+from loadgen.readers.open_bandit import SECTIONS
+from loadgen.shoppers import in_turn
+from protos import catalogue_pb2 as catalogue
 from ranking.impressions import product_id, read_items
 from ranking.model import ModelRefused, load_prior
 from ranking.open_bandit import fetch
 from ranking.prior import FLAT, PriorRates
 
 _MARK = ".haat-demo"
-_WEEK_S = 7 * 86_400
+# Beside the demo's folder: what was posted in the last days, to be copied the next time.
+_KEPT_POSTS = "demo-posts"
 _PLAYS_S = 30.0
+_POSTS, _POSTS_ON_ENGINES = 5_000, 1_000
+# The evening in the feed, as a share of the replay's time; without --for until all shoppers came, or so long.
+_EVENING_SHARE, _EVENING_S = 0.4, 60.0
 # What --for leaves to starting, loading and summing up.
 _AROUND_S = 8.0
 _LEAST_S = 5.0
-_SOLD_OUT = 24
 # A neighbour with the faults of real ones: some answers late, some wrong, some none at all.
 _FAULTS = {"--late-share": "0.02", "--garbage-share": "0.05", "--failure-share": "0.01"}
 # A week goes by in half a minute, so what is held for a click that does not come is let go after seconds.
 _HURRIED = {"impression_ttl_s": "10", "click_ttl_s": "2", "conversion_ttl_s": "10"}
+# The demo writes its own posts, and draws their pictures.
+_OWN_POSTS = {"picture_hosts": "*"}
 _BIDDER = ["loadgen.sample_bidder", "--port", "0", *(word for fault in _FAULTS.items() for word in fault)]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Where the demo plays: addresses, keys, who trades, the log, and the click rates that shoppers go by."""
-
-    target: str
-    http_address: str
-    keys: DemoKeys
-    world: World
-    posts: list[feed_pb2.Post]
-    log: Path
-    rates: PriorRates
-    seed: int
-    begun_at_ms: int
-
-
-def run_demo(settings: Settings, *, for_s: float | None, seed: int, as_json: bool) -> None:
-    """The whole demo. With `for_s` the replay ends after about that long and so does the demo; else it goes on serving
-    until Ctrl-C. Ctrl-C during the replay ends it early and it is summed up; a second one ends the demo.
+def run_demo(
+    settings: Settings, *, for_s: float | None, seed: int, posts: int | None, orders: Sequence[Path], as_json: bool
+) -> None:
+    """The whole demo. With `for_s` the replay ends after about that long, and the demo after an evening in the feed;
+    else it goes on serving until Ctrl-C. Ctrl-C in the middle ends it early and it is summed up; a second one ends the
+    demo. With `orders`, files of a shop's real orders, its customers shop in the feed for its products.
     """
     begun_at_ms = SystemClock().now_ms()
+    if posts is None:
+        posts = _POSTS_ON_ENGINES if settings.database_url else _POSTS
     console = Console(stderr=as_json)
     for host, port, what in (
         (settings.grpc_host, settings.grpc_port, "gRPC"),
@@ -89,12 +89,29 @@ def run_demo(settings: Settings, *, for_s: float | None, seed: int, as_json: boo
     console.rule("[bold]haat: an ad exchange with a social feed, on real page views")
     with console.status("Fetching the Open Bandit Dataset (© ZOZO, Inc., CC BY 4.0), 1.3 MB, once …"):
         log = fetch(logs_dir(settings))  # 1
-    keys = make_keys(data_dir, brand_names())  # 2
+    engines = engine_settings(settings)
+    ordered = demo_shoppers.read_orders(orders, settings.currency) if orders else None
+    pictures = f"http://{settings.http_host}:{settings.http_port}" if settings.http_port else "http://shop.example"
+    world = _world(pictures, log, seed)
+    planned = make_posts(ordered.products if ordered else world.products, posts, seed=seed)
+    live = planned[-min(LIVE_POSTS, posts // 4) :]
+    wares = [*world.products, *(ordered.products if ordered else [])]
+    with compiled_beside(console):
+        seeded = _seed(settings, data_dir, wares, planned[: len(planned) - len(live)], engines, console)  # 2
+    keys = make_keys(data_dir, brand_names(), shop_id=seeded.shop_id, database_url=engines["database_url"])  # 3
     with ExitStack() as running:
-        bidder, grpc_address, http_address = _start(running, settings, data_dir, console)  # 3
-        world = _world(http_address, log, seed)
-        posts = make_posts(world.products, seed=seed)
-        stage = Stage(grpc_address, http_address, keys, world, posts, log, _rates(settings), seed, begun_at_ms)
+        bidder, grpc_address, http_address = _start(running, settings, engines, data_dir, console)  # 4
+        world = _world(f"http://{http_address}", log, seed)
+        if ordered is not None:
+            world.products += ordered.products
+            shoppers = demo_shoppers.of_orders(ordered, seed=seed)
+        else:
+            shoppers = demo_shoppers.of_log(log, world.products, seed=seed)
+        kin = demo_shoppers.kin_of(ordered.products if ordered else world.products)
+        stage = Stage(
+            grpc_address, http_address, keys, world, live, shoppers, kin, log, _rates(settings), seed, begun_at_ms,
+            seeded.posts, engines["database_url"],
+        )  # fmt: skip
         asyncio.run(_play(stage, settings, data_dir, console, for_s=for_s, as_json=as_json, bidder=bidder))
     console.print(f"Stopped. Campaigns, budgets, posts and events are in {data_dir}.")
 
@@ -112,13 +129,18 @@ async def _play(
     console.print(f"gRPC on {stage.target}, HTTP on http://{stage.http_address}, an outside bidder on {bidder}.")
     async with _interrupted() as stop:
         with Loading(console) as loading:
-            await load_world(stage.target, stage.keys, stage.world, loading.told)  # 4
-            await load_posts(stage.target, stage.keys, stage.posts, loading.told)
+            await load_world(stage.target, stage.keys, stage.world, loading.told)  # 5
         plays_s = max(for_s - _AROUND_S, _LEAST_S) if for_s is not None else _PLAYS_S
-        tally, scrolled = await _replay(stage, plays_s, console, stop)  # 5
+        scrolled, visits = FeedTally(), in_turn(stage.shoppers, stage.seed)
+        tally = await replay_week(stage, visits, scrolled, plays_s, console, stop)  # 6
+        await evening_in_feed(
+            stage, visits, scrolled, _EVENING_S if for_s is None else _EVENING_SHARE * plays_s, console, stop
+        )  # 7
         metrics = await asyncio.to_thread(_metrics, stage.http_address)
+        waiting = metric_of(metrics, "haat_moderation_cases_waiting")
+        posts = await asyncio.to_thread(moderated, data_dir, waiting, stage.posted_before, stage.database_url)
         model = settings.models_dir / "click"
-        summary = summarise(metrics, data_dir, tally, scrolled, model, stage.begun_at_ms)  # 6
+        summary = summarise(metrics, data_dir, tally, scrolled, posts, model, stage.begun_at_ms)  # 8
         if as_json:
             print_json(summary.as_json())
         else:
@@ -127,70 +149,34 @@ async def _play(
         if for_s is None and not stop.is_set():
             print_hints(
                 console, stage.target, stage.http_address, stage.keys.shop.key, data_dir, summary.last_auction_id
-            )  # 7
+            )  # 9
             await stop.wait()
 
 
-async def _replay(stage: Stage, plays_s: float, console: Console, stop: asyncio.Event) -> tuple[ReplayTally, Scrolled]:
-    shop = ShopPage(blocked_categories=BLOCKED_CATEGORIES, blocked_advertisers=BLOCKED_ADVERTISERS)
-    views = OpenBanditLog(stage.log, seed=stage.seed, shop=shop)
-    settings = ReplaySettings(speed=_WEEK_S / plays_s, max_seconds=2 * plays_s, seed=stage.seed)
-    tally, scrolled, done = ReplayTally(), Scrolled(), asyncio.Event()
-    # The collector's long walks would show up as latencies of the exchange.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 1_000)
-    console.print(f"A week of real page views in {plays_s:.0f} s, with the shop's notices, and shoppers in the feed:")
-    with Replaying(console, tally, scrolled) as progress:
-        scrolling = asyncio.create_task(scroll(stage.target, stage.keys, scrolled, done, seed=stage.seed))
-        selling_out = asyncio.create_task(_sell_out(stage, plays_s / 2))
-        try:
-            await replay(
-                stage.target,
-                stage.keys.shop.key,
-                views,
-                settings,
-                click_rate=lambda product, position: _rate(stage.rates, product, position),
-                progress=progress.told,
-                progress_every=50,
-                stop=stop,
-                tally=tally,
-            )
-        finally:
-            done.set()
-            selling_out.cancel()
-            await asyncio.gather(scrolling, selling_out, return_exceptions=True)
-    return tally, scrolled
+def _seed(
+    settings: Settings,
+    data_dir: Path,
+    products: Sequence[catalogue.Product],
+    posts: Sequence[PlannedPost],
+    engines: Mapping[str, str],
+    console: Console,
+) -> Seeded:
+    console.print("What was posted in the last week, through the same checks; it is kept for the next hours:")
+    with Loading(console, "Posted", {"posts": len(posts)}) as loading:
+        return seed_into(settings, data_dir, data_dir.parent / _KEPT_POSTS, products, posts, engines, loading.told)
 
 
-async def _sell_out(stage: Stage, after_s: float) -> None:
-    """Half-way through, some products are gone: the auctions after that do not show them."""
-    await asyncio.sleep(after_s)
-    every = max(len(stage.world.products) // _SOLD_OUT, 1)
-    await sell_out(stage.target, stage.keys, stage.world.products[every // 2 :: every])
-
-
-def _start(running: ExitStack, settings: Settings, data_dir: Path, console: Console) -> tuple[str, str, str]:
+def _start(
+    running: ExitStack, settings: Settings, engines: Mapping[str, str], data_dir: Path, console: Console
+) -> tuple[str, str, str]:
     bidder = running.enter_context(
         started(
             "the outside bidder",
-            [
-                "loadgen.sample_bidder",
-                "--port",
-                "0",
-                "--late-share",
-                "0.02",
-                "--garbage-share",
-                "0.05",
-                "--failure-share",
-                "0.01",
-            ],
+            _BIDDER,
             lambda line: line.split("ready on ", 1)[1].strip() if "ready on " in line else None,
             data_dir / "bidder.log",
         )
     )
-    if not kernels_are_compiled():
-        console.print("The first start compiles the auction's kernels, which takes some twenty seconds …")
     with console.status("Starting the exchange …"):
         command = {
             "--data-dir": data_dir,
@@ -202,26 +188,27 @@ def _start(running: ExitStack, settings: Settings, data_dir: Path, console: Cons
             "--outside-bidder": f"neighbour={bidder},{settings.currency},30ms",
             "--log-format": "json",
         }
-        hurried = (word for name in _HURRIED.items() for word in ("--set", "=".join(name)))
+        hurried = (word for name in (_HURRIED | _OWN_POSTS).items() for word in ("--set", "=".join(name)))
         said = running.enter_context(
             started(
                 "haat serve",
                 ["app", "serve", *(str(word) for pair in command.items() for word in pair), *hurried],
                 lambda line: line.strip() if line.startswith("haat serves") else None,
                 data_dir / "serve.log",
+                as_environment(engines),
             )
         )
     grpc_address, http_address = said.removeprefix("haat serves gRPC on ").split(" and HTTP on http://")
     return bidder, grpc_address, http_address
 
 
-def _world(http_address: str, log: Path, seed: int) -> World:
+def _world(http_url: str, log: Path, seed: int) -> World:
     items = [
         Item(product_id(section, number), section, item.attributes(section))
         for section in SECTIONS
         for number, item in enumerate(read_items(log, section))
     ]
-    return make_world(items, seed=seed, pictures_url=f"http://{http_address}/demo/pictures")
+    return make_world(items, seed=seed, pictures_url=f"{http_url}{PICTURES}")
 
 
 def _rates(settings: Settings) -> PriorRates:
@@ -229,10 +216,6 @@ def _rates(settings: Settings) -> PriorRates:
         return load_prior(settings.models_dir / "click")
     except ModelRefused:
         return FLAT
-
-
-def _rate(rates: PriorRates, product: str, position: int) -> float:
-    return float(rates.by_product.get(product, rates.by_position)[min(position, 3)])
 
 
 def _emptied(data_dir: Path) -> Path:

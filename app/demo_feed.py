@@ -1,148 +1,169 @@
-"""Who posts and who scrolls in the demo? Creators with words of our own, and shoppers who act on what they see."""
+"""Who posts and who scrolls in the demo? Creators publish through the front door, while shoppers scroll the feed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
-from random import Random
+import time
+import urllib.request
+from collections.abc import Collection, Iterator, Sequence
+from urllib.parse import urlsplit
 
 from app.demo_keys import DemoKeys
+from app.demo_photos import CONTENT_TYPE, photo
+from app.demo_posts import PlannedPost
 from client.errors import CallFailed
+from client.exchange import ExchangeClient
 from client.feed import FeedClient
-from common.clock import SystemClock
-from protos import catalogue_pb2 as catalogue
-from protos import common_pb2 as common
+from client.posts import PostsClient
+from loadgen.feed_tally import FeedTally
+from loadgen.scrolling import Scene, scroll
+from loadgen.shoppers import Kin, Shopper
 from protos import feed_pb2 as feed
 
-CREATORS = 40
-POSTS = 300
-_PAGES_A_SESSION = 3
-_OPENINGS = (
-    "Three ways to wear",
-    "Found at last:",
-    "My week in",
-    "Packing light with",
-    "Rain or not,",
-    "Still in love with",
-)
-_ENDINGS = (
-    "Which one would you take?",
-    "Worn on repeat.",
-    "It goes with everything.",
-    "More on Sunday.",
-    "Ask me anything.",
-)
-_AGREED = common.Consent(
-    granted=[
-        common.PURPOSE_REMEMBER,
-        common.PURPOSE_PERSONALISED_ADS,
-        common.PURPOSE_PERSONALISED_CONTENT,
-        common.PURPOSE_SHARE_WITH_BIDDERS,
-    ]
-)
+# Beside the page views some shoppers scroll; in the evening they have the feed for themselves.
+AT_ONCE_BESIDE, AT_ONCE_EVENING = 1, 3
+_PAUSE_BESIDE_S = 0.05
+# Every so many of the posts that are published in the evening come with a photo of the creator's own, and one of
+# those with a photo that somebody else has posted.
+_PHOTO_EVERY, _STOLEN_AT = 3, 30
 
 
-def make_posts(products: Sequence[catalogue.Product], *, seed: int) -> list[feed.Post]:
-    """The same posts for the same products and seed; published over the last two days."""
-    chance = Random(seed)
-    now_ms = SystemClock().now_ms()
-    posts = []
-    for number in range(POSTS):
-        tagged = chance.sample(list(products), chance.randrange(1, 4))
-        caption = f"{chance.choice(_OPENINGS)} the {tagged[0].name.lower()}. {chance.choice(_ENDINGS)}"
-        posts.append(
-            feed.Post(
-                creator_id=f"creator-{number % CREATORS + 1}",
-                caption=caption,
-                image_urls=[tagged[0].image_url],
-                product_tags=[
-                    feed.ProductTag(product_id=product.product_id, x=chance.random(), y=chance.random())
-                    for product in tagged
-                ],
-                hashtags=[tagged[0].category, chance.choice(("ootd", "newin", "slowfashion"))],
-                published_at_ms=now_ms - chance.randrange(60_000, 2 * 86_400_000),
-            )
-        )
-    return posts
+async def scroll_beside(
+    target: str,
+    keys: DemoKeys,
+    visits: Iterator[tuple[int, Shopper]],
+    kin: dict[str, Kin],
+    tally: FeedTally,
+    done: asyncio.Event,
+    *,
+    seed: int,
+) -> None:
+    """Shoppers scroll beside the shop's page views, until `done`."""
+    await _scroll(target, keys, visits, kin, tally, done, seed, AT_ONCE_BESIDE, _PAUSE_BESIDE_S)
 
 
-@dataclass(slots=True)
-class Scrolled:
-    """What the shoppers saw."""
+async def evening(
+    target: str,
+    http_address: str,
+    keys: DemoKeys,
+    visits: Iterator[tuple[int, Shopper]],
+    kin: dict[str, Kin],
+    tally: FeedTally,
+    posts: Sequence[PlannedPost],
+    stop: asyncio.Event,
+    *,
+    sold_out: Collection[str],
+    seconds: float,
+    seed: int,
+) -> None:
+    """Shoppers scroll and creators publish `posts`, for so long, or until there are no more visits, or `stop`.
 
-    sessions: int = 0
-    pages: int = 0
-    posts: int = 0
-    ads: int = 0
-    actions: int = 0
-    # Pages after a hide that still held the hidden post, and posts shown twice in one scroll: both must stay 0.
-    hidden_shown: int = 0
-    repeated: int = 0
-    failed: int = 0
-
-
-async def scroll(target: str, keys: DemoKeys, seen: Scrolled, stop: asyncio.Event, *, seed: int) -> None:
-    """Sessions one after the other until `stop`: each scrolls, likes one post and hides another."""
-    chance = Random(seed)
-    async with FeedClient(target, keys.shop.key, keys.shop.tenant_id) as shop:
-        while not stop.is_set():
-            try:
-                await _session(shop, keys, seen, chance)
-            except CallFailed:
-                seen.failed += 1
-            await _pause(stop)
-
-
-async def _session(shop: FeedClient, keys: DemoKeys, seen: Scrolled, chance: Random) -> None:
-    number = seen.sessions
-    seen.sessions += 1
-    agrees = chance.random() < 0.8
-    request = feed.GetFeedRequest(
-        tenant_id=keys.shop.tenant_id,
-        visitor=common.Visitor(visitor_id=f"shopper-{number % 50}" if agrees else ""),
-        session_id=f"feed-session-{number}",
-        consent=_AGREED if agrees else common.Consent(),
-        page=common.Page(url="https://shop.example/feed", categories=["fashion"], keywords=["fashion", "shoes"]),
-        device=common.Device(type=common.DEVICE_TYPE_PHONE, country=chance.choice(("DE", "FR", "IT")), language="de"),
-        page_size=12,
-        ad_slots=2,
-    )
-    shown: set[str] = set()
-    hidden: set[str] = set()
-    for page_number in range(_PAGES_A_SESSION):
-        page = await shop.get_feed(request)
-        posts = [item.post.post_id for item in page.items if item.HasField("post")]
-        seen.pages += 1
-        seen.posts += len(posts)
-        seen.ads += len(page.items) - len(posts)
-        seen.repeated += len(shown.intersection(posts))
-        seen.hidden_shown += len(hidden.intersection(posts))
-        shown.update(posts)
-        if len(posts) > 1:
-            actions = [
-                feed.Action(kind=feed.Action.KIND_LIKE, subject_id=posts[0], action_id=f"{number}-{page_number}-like"),
-                feed.Action(kind=feed.Action.KIND_HIDE, subject_id=posts[1], action_id=f"{number}-{page_number}-hide"),
-            ]
-            hidden.add(posts[1])
-            recorded = await shop.record_actions(
-                feed.RecordActionsRequest(
-                    tenant_id=keys.shop.tenant_id,
-                    visitor=request.visitor,
-                    session_id=request.session_id,
-                    consent=request.consent,
-                    actions=actions,
-                )
-            )
-            seen.actions += recorded.recorded
-        if not page.next_cursor:
-            break
-        request.cursor = page.next_cursor
-
-
-async def _pause(stop: asyncio.Event) -> None:
-    """Shoppers come some twenty a second."""
+    Products that are sold out by now are not tagged any more.
+    """
+    over = asyncio.Event()
+    ending = asyncio.create_task(_ends(over, stop, seconds))
+    publishing = asyncio.create_task(_publish(target, http_address, keys, posts, tally, over, sold_out, seconds))
     try:
-        await asyncio.wait_for(stop.wait(), 0.05)
+        await _scroll(target, keys, visits, kin, tally, over, seed, AT_ONCE_EVENING, 0.0)
+    finally:
+        over.set()
+        await asyncio.gather(ending, publishing)
+
+
+async def _scroll(
+    target: str,
+    keys: DemoKeys,
+    visits: Iterator[tuple[int, Shopper]],
+    kin: dict[str, Kin],
+    tally: FeedTally,
+    stop: asyncio.Event,
+    seed: int,
+    at_once: int,
+    pause_s: float,
+) -> None:
+    async with (
+        FeedClient(target, keys.shop.key, keys.shop.tenant_id) as shop,
+        ExchangeClient(target, keys.shop.key) as exchange,
+    ):
+        scene = Scene(shop, exchange, kin, tally, seed, "feed-session")
+        await scroll(scene, visits, stop, at_once=at_once, pause_s=pause_s)
+
+
+async def _publish(
+    target: str,
+    http_address: str,
+    keys: DemoKeys,
+    posts: Sequence[PlannedPost],
+    tally: FeedTally,
+    over: asyncio.Event,
+    sold_out: Collection[str],
+    seconds: float,
+) -> None:
+    """One post after the other over two thirds of the time, so that all of them can be seen."""
+    pause_s = seconds * 2 / 3 / max(len(posts), 1)
+    for number, planned in enumerate(posts):
+        if over.is_set():
+            return
+        try:
+            async with PostsClient(target, keys.shop.key, planned.draft.creator_id) as creator:
+                made = await creator.create(await _post(creator, http_address, planned, number, sold_out))
+        except (CallFailed, OSError) as error:
+            tally.published_states["failed"] += 1
+            if len(tally.first_errors) < 5:
+                tally.first_errors.append(str(error)[:300])
+            continue
+        state = feed.Post.State.Name(made.state).removeprefix("STATE_").lower()
+        tally.published_states[state] += 1
+        if made.state == feed.Post.STATE_CLEAN:
+            tally.published_ns[made.post_id] = time.monotonic_ns()
+        await _wait(over, pause_s)
+
+
+async def _post(
+    creator: PostsClient, http_address: str, planned: PlannedPost, number: int, sold_out: Collection[str]
+) -> feed.Post:
+    draft = planned.draft
+    post = feed.Post(
+        caption=draft.caption,
+        product_tags=[
+            feed.ProductTag(product_id=tag.product_id, x=tag.x, y=tag.y)
+            for tag in draft.product_tags
+            if tag.product_id not in sold_out
+        ],
+        hashtags=draft.hashtags,
+        paid=draft.paid,
+        disclosure=feed.Post.Disclosure.ValueType(int(draft.disclosure)),
+        partner=draft.partner,
+    )
+    if number % _PHOTO_EVERY:
+        post.image_urls.extend(draft.image_urls)
+        return post
+    data = photo(0 if number == _STOLEN_AT else number)
+    upload = await creator.start_upload(CONTENT_TYPE, len(data))
+    # Where the server chose its own port, its settings do not know it: the path is what counts.
+    url = f"http://{http_address}{urlsplit(upload.url).path}"
+    await asyncio.to_thread(_put, url, dict(upload.headers), data)
+    medium = await creator.finish_upload(upload.ticket)
+    post.media.append(feed.PostMedia(media_id=medium.media_id, alt_text=planned.alt_text))
+    return post
+
+
+def _put(url: str, headers: dict[str, str], data: bytes) -> None:
+    asked = urllib.request.Request(url, data=data, headers=headers, method="PUT")
+    with urllib.request.urlopen(asked, timeout=20) as answer:
+        answer.read()
+
+
+async def _ends(over: asyncio.Event, stop: asyncio.Event, seconds: float) -> None:
+    stopping, ending = asyncio.create_task(stop.wait()), asyncio.create_task(over.wait())
+    await asyncio.wait((stopping, ending), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    ending.cancel()
+    over.set()
+
+
+async def _wait(over: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(over.wait(), seconds)
     except TimeoutError:
         return

@@ -29,21 +29,23 @@ class DemoKeys:
     brands: tuple[Keyed, ...]
 
 
-def make_keys(data_dir: Path, brands: Sequence[str]) -> DemoKeys:
-    """Tenants and fresh keys in a data folder that no server has open yet."""
+def make_keys(data_dir: Path, brands: Sequence[str], *, shop_id: str = "", database_url: str = "") -> DemoKeys:
+    """Tenants and fresh keys in a data folder, or a database, that no server has open; the shop may be there."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(sqlite_url(data_dir))
+    engine = open_engine(database_url or sqlite_url(data_dir))
     accounts = Accounts(store=SqlAccountStore(engine), clock=SystemClock())
 
-    def keyed(name: str, role: str) -> Keyed:
-        tenant = accounts.create_tenant(name)
-        return Keyed(tenant.tenant_id, accounts.create_key(tenant.tenant_id, role).plaintext)
+    def keyed(tenant_id: str, role: str) -> Keyed:
+        return Keyed(tenant_id, accounts.create_key(tenant_id, role).plaintext)
+
+    def made(name: str, role: str) -> Keyed:
+        return keyed(accounts.create_tenant(name).tenant_id, role)
 
     try:
         return DemoKeys(
-            shop=keyed("The shop", "storefront"),
-            operator=keyed("The exchange", "operator"),
-            brands=tuple(keyed(brand, "advertiser") for brand in brands),
+            shop=keyed(shop_id, "storefront") if shop_id else made("The shop", "storefront"),
+            operator=made("The exchange", "operator"),
+            brands=tuple(made(brand, "advertiser") for brand in brands),
         )
     finally:
         engine.dispose()

@@ -11,11 +11,9 @@ from app.demo_world import PlannedCampaign, World
 from client.billing import BillingClient
 from client.campaigns import CampaignClient
 from client.catalogue import CatalogueClient
-from client.feed import FeedClient
 from common.money import MICROS
 from protos import campaigns_pb2 as campaigns
 from protos import catalogue_pb2 as catalogue
-from protos import feed_pb2 as feed
 
 # Products are folded on the event loop: small messages keep the auctions beside them fluent.
 _PRODUCTS_AT_ONCE = 100
@@ -69,17 +67,6 @@ async def _load_campaign(
         told("line items", 1)
 
     await _each(range(len(plan.line_items)), one)
-
-
-async def load_posts(target: str, keys: DemoKeys, posts: Sequence[feed.Post], told: Told) -> None:
-    """Every post, as its creator would publish it through the shop."""
-    async with FeedClient(target, keys.shop.key, keys.shop.tenant_id) as shop:
-
-        async def one(index: int) -> None:
-            await shop.create_post(posts[index])
-            told("posts", 1)
-
-        await _each(range(len(posts)), one)
 
 
 async def sell_out(target: str, keys: DemoKeys, products: Sequence[catalogue.Product]) -> None:

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
+from app.settings import environment_with
 from common.errors import BackendUnavailable
 
 _START_S = 120.0
@@ -17,8 +19,16 @@ _END_S = 20.0
 
 
 @contextlib.contextmanager
-def started(name: str, command: Sequence[str], ready: Callable[[str], str | None], log: Path) -> Iterator[str]:
+def started(
+    name: str,
+    command: Sequence[str],
+    ready: Callable[[str], str | None],
+    log: Path,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[str]:
     """Run `python -m …` until the block ends, then SIGTERM. Yields what `ready` found in its standard output.
+
+    `more` are variables of its environment beside ours.
 
     BackendUnavailable with the end of its log when it does not come up.
     """
@@ -28,6 +38,7 @@ def started(name: str, command: Sequence[str], ready: Callable[[str], str | None
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            env=environment_with(more),
             # A Ctrl-C on the terminal goes to the demo, which ends its processes in order.
             start_new_session=True,
         )

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from app.demo_feed import Scrolled
 from common.money import shown
+from loadgen.feed_tally import FeedTally
 from loadgen.tally import ReplayTally
 
 _LINE_EVERY_S = 5.0
+_BAR = 30
 
 
 class _Shown:
@@ -53,10 +54,12 @@ class _Shown:
 
 
 class Loading(_Shown):
-    """What has come in so far."""
+    """What has come in so far, and how far that is where `of` says what is to come."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, title: str = "Loaded by gRPC", of: dict[str, int] | None = None) -> None:
         super().__init__(console)
+        self._title = title
+        self._of = of or {}
         self._counts: Counter[str] = Counter()
 
     def told(self, what: str, count: int) -> None:
@@ -66,13 +69,24 @@ class Loading(_Shown):
 
     def line(self) -> str:
         """`Loaded by gRPC: 160 products, 14 advertisers …`"""
-        return "Loaded by gRPC: " + ", ".join(f"{count} {what}" for what, count in self._counts.items())
+        counts = (f"{count:,}{self._whole(what)} {what}" for what, count in self._counts.items())
+        return f"{self._title}: " + ", ".join(counts) + self._bar()
+
+    def _whole(self, what: str) -> str:
+        return f" of {self._of[what]:,}" if what in self._of else ""
+
+    def _bar(self) -> str:
+        whole, counted = sum(self._of.values()), sum(self._counts[what] for what in self._of)
+        if not whole or not counted:
+            return ""
+        done = round(_BAR * min(counted / whole, 1.0))
+        return "  " + "━" * done + "╌" * (_BAR - done)
 
 
 class Replaying(_Shown):
     """How the replay goes."""
 
-    def __init__(self, console: Console, tally: ReplayTally, scrolled: Scrolled) -> None:
+    def __init__(self, console: Console, tally: ReplayTally, scrolled: FeedTally) -> None:
         super().__init__(console)
         self._tally = tally
         self._scrolled = scrolled
@@ -92,6 +106,28 @@ class Replaying(_Shown):
             f"{seconds:5.1f} s  {tally.page_views:6,} page views ({tally.page_views / seconds:,.0f}/s)  "
             f"fill {fill:.1f} %  p99 {tally.latencies.quantile_ms(99):.1f} ms  billed {spent}  "
             f"{self._scrolled.pages:,} feed pages"
+        )
+
+
+class Scrolling(_Shown):
+    """How the evening in the feed goes."""
+
+    def __init__(self, console: Console, tally: FeedTally) -> None:
+        super().__init__(console)
+        self._tally = tally
+        self._begun = tally.pages
+        self._started_s = monotonic()
+
+    def line(self) -> str:
+        """Shoppers, pages, what they did and what ads earned."""
+        tally = self._tally
+        seconds = max(monotonic() - self._started_s, 0.001)
+        clicks = sum(tally.clicked.values())
+        return (
+            f"{seconds:5.1f} s  {len(tally.shoppers):,} shoppers  {tally.pages:,} feed pages "
+            f"({(tally.pages - self._begun) / seconds:,.0f}/s)  p99 {tally.latencies.quantile_ms(99):.1f} ms  "
+            f"{clicks:,} clicks  {tally.actions['purchase']:,} bought  "
+            f"ads billed {shown(sum(tally.billed_micros.values()), 'EUR')}"
         )
 
 

@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from app.demo_feed import Scrolled
+from app.demo_feed_summary import Moderated, print_feed
 from app.demo_progress import plain_table
 from backends.event_log_lmdb import LmdbEventLog
 from common.ids import text_of
 from common.money import shown
 from exchange.refusals import MEANINGS, Refusal
+from loadgen.feed_tally import FeedTally
 from loadgen.tally import ReplayTally
 from ranking.model import ModelRefused, load_evaluation
 from ranking.report import summary_lines
 from streams import schemas
 from streams.auction_block import AuctionColumns
+from streams.feed_events import FeedPageServed
 from streams.topics import AUCTIONS, FEED_PAGES, NOTICES
 
 CURRENCY = "EUR"
@@ -55,10 +57,11 @@ class Logged:
 
 @dataclass(slots=True)
 class Summary:
-    """The shop's tally, the shoppers', the log's, and the model's evaluation."""
+    """The shop's tally, the shoppers', the log's, what became of posts, and the model's evaluation."""
 
     tally: ReplayTally
-    scrolled: Scrolled
+    scrolled: FeedTally
+    moderated: Moderated
     logged: Logged
     held: int
     within_50_ms: float
@@ -81,7 +84,7 @@ class Summary:
         logged = self.logged
         return {
             "replay": self.tally.as_json(),
-            "feed": {name: getattr(self.scrolled, name) for name in Scrolled.__slots__},
+            "feed": self.scrolled.as_json() | {"moderation": self.moderated.as_json()},
             "first_auction_after_s": self.first_auction_after_s,
             "auctions_held": self.held,
             "decided_within_50_ms": self.within_50_ms,
@@ -95,22 +98,28 @@ class Summary:
 
 
 def summarise(
-    metrics: str, data_dir: Path, tally: ReplayTally, scrolled: Scrolled, model_folder: Path, begun_at_ms: int
+    metrics: str,
+    data_dir: Path,
+    tally: ReplayTally,
+    scrolled: FeedTally,
+    moderated: Moderated,
+    model_folder: Path,
+    begun_at_ms: int,
 ) -> Summary:
     """Put together what was seen outside and what stands in the log; `metrics` is the text of /metrics."""
     try:
         evaluation = summary_lines(load_evaluation(model_folder))
     except ModelRefused as refused:
         evaluation = [f"{refused}. The smoothed rates serve."]
-    held = _metric(metrics, "haat_page_views_total")
-    timed = _metric(metrics, "haat_auction_seconds_count")
-    within = _metric(metrics, 'haat_auction_seconds_bucket{le="0.05"}') / max(timed, 1)
+    held = metric_of(metrics, "haat_page_views_total")
+    timed = metric_of(metrics, "haat_auction_seconds_count")
+    within = metric_of(metrics, 'haat_auction_seconds_bucket{le="0.05"}') / max(timed, 1)
     logged = read_log(data_dir)
     first_after_s = max(logged.first_held_at_ms - begun_at_ms, 0) / 1000
-    return Summary(tally, scrolled, logged, held, within, evaluation, first_after_s)
+    return Summary(tally, scrolled, moderated, logged, held, within, evaluation, first_after_s)
 
 
-def _metric(metrics: str, name: str) -> int:
+def metric_of(metrics: str, name: str) -> int:
     """The value of one line of /metrics, -1 without it."""
     for line in metrics.splitlines():
         if line.startswith(f"{name} "):
@@ -148,7 +157,7 @@ def _count(logged: Logged, event: object) -> None:
     elif isinstance(event, schemas.NoticesTaken):
         logged.notices += len(event.notices)
         logged.billed_micros += sum(notice.billed_micros for notice in event.notices)
-    elif isinstance(event, schemas.FeedPageServed):
+    elif isinstance(event, FeedPageServed):
         logged.feed_pages += 1
 
 
@@ -160,6 +169,7 @@ def print_summary(console: Console, summary: Summary) -> None:
     facts = plain_table("", "", "")
     facts.show_header = False
     billed = sum(tally.spend_micros.values())
+    billed_in_feed = sum(scrolled.billed_micros.values())
     for name, value in (
         ("from the command to the first auction", f"{summary.first_auction_after_s:.1f} s"),
         ("page views", f"{tally.page_views:,} in {tally.seconds:.1f} s"),
@@ -172,7 +182,7 @@ def print_summary(console: Console, summary: Summary) -> None:
             "impressions, clicks",
             f"{tally.impressions:,}, {tally.clicks_logged} logged + {tally.clicks_simulated} drawn",
         ),
-        ("billed to advertisers", shown(billed, CURRENCY)),
+        ("billed to advertisers on pages", shown(billed, CURRENCY)),
         ("feed pages served", f"{scrolled.pages:,} with {scrolled.posts:,} posts and {scrolled.ads:,} ads"),
     ):
         facts.add_row(name, value)
@@ -185,6 +195,7 @@ def print_summary(console: Console, summary: Summary) -> None:
     )
     console.print()
 
+    print_feed(console, scrolled, summary.moderated, CURRENCY)
     spend = plain_table("Spend by advertiser", "advertiser", "billed")
     for (domain, currency), micros in tally.spend_micros.most_common():
         spend.add_row(domain, shown(micros, currency))
@@ -207,7 +218,14 @@ def print_summary(console: Console, summary: Summary) -> None:
     console.print()
     console.print(_check("auctions held = auctions in the event log", summary.held, logged.auctions))
     console.print(_check("bids in = won + lost + refused, by code", logged.bids_in, sum(logged.outcomes.values())))
-    console.print(_check("micros billed to the shop's notices = in the log", billed, logged.billed_micros))
+    console.print(
+        _check("micros billed to the shop's notices = in the log", billed + billed_in_feed, logged.billed_micros)
+    )
+    if tally.notices_lost:
+        console.print(
+            f"{tally.notices_lost:,} notices got no answer in time: what they billed stands in the log, and the shop "
+            "does not know of it."
+        )
     console.print(_check("feed pages served = in the event log", scrolled.pages, logged.feed_pages))
     console.print(_check("posts shown twice or after they were hidden", scrolled.repeated + scrolled.hidden_shown, 0))
 

@@ -23,6 +23,8 @@ class ExitCode(IntEnum):
     BAD_INPUT = 2
     # A port, a store, a disk or a server that does not answer; try again when it does.
     UNAVAILABLE = 3
+    # A record of the event log that is damaged, or that cannot be read; what could be checked is as it should be.
+    DAMAGED = 4
     # Ctrl-C.
     STOPPED = 130
     # The reader of our output went away (`haat … | head`), as the shell would say it.

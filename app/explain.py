@@ -1,9 +1,9 @@
-"""Why did this auction, or this feed page, turn out as it did? Told from the event log, server running or not."""
+"""Why did this auction turn out as it did? Told from the event log, server running or not."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +13,11 @@ from google.protobuf.json_format import MessageToDict
 from numpy.typing import NDArray
 
 from app import explained_prices as prices
+from app.databases import open_database
+from app.explained_features import FeaturesOf
 from app.settings import Settings
 from backends.event_log_lmdb import LmdbEventLog
 from backends.sold_facts_sql import SqlNames
-from backends.sql import open_engine, sqlite_url
 from common.consent import Permission
 from common.errors import NotFound
 from common.ids import made_at_ms, number_of
@@ -29,7 +30,7 @@ from protos import exchange_pb2
 from streams import schemas
 from streams.auction_block import AuctionColumns
 from streams.ports import EventLog
-from streams.topics import AUCTIONS, FEED_PAGES, NOTICES
+from streams.topics import AUCTIONS, NOTICES
 
 # Between an id and its record in the log lies less than this, clocks being what they are.
 _SLACK_MS = 60_000
@@ -55,31 +56,11 @@ def explain_auction(settings: Settings, auction_id: str) -> dict[str, Any]:
     """
     with log_of(settings) as log:
         columns, page = find_auction(log, auction_id)
-        names = SqlNames(open_engine(sqlite_url(settings.data_dir)))
-        story = tell(columns, page, names)
+        names = SqlNames(open_database(settings))
+        story = tell(columns, page, names, FeaturesOf(settings, log, names)(columns, page))
         story["auction_id"] = auction_id
         story["notices"] = _notices(log, auction_id, columns.held_at_ms)
         return story
-
-
-def explain_feed_page(settings: Settings, page_id: str) -> dict[str, Any]:
-    """The posts of a page with where each came from, its score and the chance it had."""
-    with log_of(settings) as log:
-        for record in _around(log, FEED_PAGES.name, made_at_ms(number_of(page_id))):
-            event = schemas.decode(FEED_PAGES.name, record)
-            if isinstance(event, schemas.FeedPageServed) and event.page_id == page_id:
-                posts = zip(event.post_ids, event.sources, event.scores, event.propensities, strict=True)
-                return {
-                    "page_id": page_id,
-                    "served_at": time_of(event.served_at_ms),
-                    "visitor": "remembered" if event.visitor_id else "not remembered",
-                    "auction_id": event.auction_id,
-                    "posts": [
-                        {"post_id": post, "source": source, "score": round(score, 6), "propensity": round(chance, 6)}
-                        for post, source, score, chance in posts
-                    ],
-                }
-    raise NotFound(f"the event log in {settings.data_dir} holds no feed page {page_id}")
 
 
 def find_auction(log: EventLog, auction_id: str) -> tuple[AuctionColumns, int]:
@@ -95,8 +76,10 @@ def find_auction(log: EventLog, auction_id: str) -> tuple[AuctionColumns, int]:
     raise NotFound(f"the event log holds no auction {auction_id}: was it held by another exchange, or is it too old?")
 
 
-def tell(columns: AuctionColumns, page: int, names: SqlNames) -> dict[str, Any]:
-    """One auction of a batch in words."""
+def tell(
+    columns: AuctionColumns, page: int, names: SqlNames, features: tuple[str, Mapping[int, dict[str, Any]]] = ("", {})
+) -> dict[str, Any]:
+    """One auction of a batch in words; `features` as FeaturesOf tells them, by row of the finalists."""
     first = int(columns.placement_count[:page].sum())
     count = int(columns.placement_count[page])
     view = exchange_pb2.PageView.FromString(columns.page_view[page])
@@ -115,13 +98,15 @@ def tell(columns: AuctionColumns, page: int, names: SqlNames) -> dict[str, Any]:
         "page_view": MessageToDict(view, preserving_proto_field_name=True),
         "inventory_snapshot": columns.snapshot_sequence,
         "click_model": columns.model_version,
+        **({"features": features[0]} if features[0] else {}),
         "replay": why_not(columns) or _replay(columns, first, count),
         "bids_in": int(columns.bids_in[page]),
         "outcomes": _outcomes(columns, mine, more),
         "price_rule": rule.name.lower(),
         **prices.page_in_words(columns, page),
         "placements": [
-            _placement(columns, first + index, view.placements[index], known, rule) for index in range(count)
+            _placement(columns, first + index, view.placements[index], known, rule, features[1])
+            for index in range(count)
         ],
         "counted_without_a_row": {outcome_in_words(code): total for code, total in more.items()},
     }
@@ -129,6 +114,8 @@ def tell(columns: AuctionColumns, page: int, names: SqlNames) -> dict[str, Any]:
 
 def _verdict(permissions: int) -> list[str]:
     """What could be done with the visitor, and what could not, a sentence each."""
+    if permissions & Permission.HOUSE_ADS_ONLY:
+        return ["may show ads of the house alone, by nothing but the page, and keep nothing"]
     return [f"{'may' if permission & permissions else 'may not'} {words}" for permission, words in _PERMITTED.items()]
 
 
@@ -150,11 +137,12 @@ def _placement(
     asked: exchange_pb2.Placement,
     known: dict[int, dict[str, str]],
     rule: PriceRule,
+    features: Mapping[int, dict[str, Any]],
 ) -> dict[str, Any]:
     rows = np.nonzero(columns.bid_placement == place)[0]
     best_first = rows[np.argsort(-columns.bid_ecpm_micros[rows], kind="stable")]
     winner = int(columns.winner_row_plus_one[place]) - 1
-    bids = [_bid(columns, int(row), known, rule) for row in best_first]
+    bids = [_bid(columns, row, known, rule) | features.get(row, {}) for row in best_first.tolist()]
     floor_micros, set_by = _floor(columns, place, asked.floor_micros)
     story: dict[str, Any] = {
         "placement_id": asked.placement_id,
@@ -198,6 +186,8 @@ def _bid(columns: AuctionColumns, row: int, known: dict[int, dict[str, str]], pa
     }
     if rate := prices.rate(columns, row):
         story["currency_rate"] = rate
+    if (floor := prices.own_floor(columns, row)) is not None:
+        story["floor_by_length"] = exactly(floor, columns.currency)
     if deal := prices.deal_of(columns, row):
         story["deal"] = prices.deal_in_words(columns, deal)
     if chance := float(columns.bid_click_probability[row]):

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from common.money import exactly
 from exchange.clearing_prices import PRICE_STEP_MICROS, REFERENCE_QUALITY
+from exchange.packed_bids import cleared_bids, trouble, unpacked
 from exchange.page_rules import NO_LIMIT, SEPARATE_CATEGORIES, SEPARATE_PRODUCTS
 from exchange.request import PriceRule, PricingModel
 from streams.auction_block import AuctionColumns, OfferedDeal
@@ -23,6 +24,7 @@ _PRICING: Final[dict[int, str]] = {
     PricingModel.CPM: "per thousand impressions",
     PricingModel.CPC: "per click",
     PricingModel.CPA: "per conversion",
+    PricingModel.VCPM: "per thousand viewable impressions",
 }
 
 
@@ -36,6 +38,8 @@ def why(columns: AuctionColumns, winner: int, floor_micros: int, rule: PriceRule
         if rule is PriceRule.VCG and (deal.price_rule or deal.guaranteed):
             # VCG is a rule over the page; what a deal sets apart from it is sold at second price.
             rule = PriceRule.SECOND_PRICE
+    if (own := own_floor(columns, winner)) is not None:
+        floor_micros = own
     return _sentence(columns, winner, floor_micros, rule) + under
 
 
@@ -59,20 +63,29 @@ def _sentence(columns: AuctionColumns, winner: int, floor_micros: int, rule: Pri
     return f"{name}: the runner-up and one step of {exactly(PRICE_STEP_MICROS, columns.currency)} a thousand"
 
 
+def own_floor(columns: AuctionColumns, row: int) -> int | None:
+    """The floor that a bid was held to by the length of its video, None where that of its deal or placement held."""
+    plus_one = int(columns.bid_own_floor_plus_one[row]) if columns.bid_own_floor_plus_one.size else 0
+    return plus_one - 1 if plus_one else None
+
+
 def score(columns: AuctionColumns, row: int, rule: PriceRule) -> dict[str, Any]:
     """What a cleared bid was ranked by: its worth, and what the shop itself gains from the click; in parts.
 
     Empty for what was never cleared, and in records that do not say how bids were priced.
     """
-    if row >= len(columns.bid_chance):
+    if row >= cleared_bids(columns) or trouble(columns):
         return {}
-    chance, pricing = float(columns.bid_chance[row]), int(columns.bid_pricing[row])
+    told = unpacked(columns)
+    chance, pricing = float(told.chance[row]), int(told.pricing[row])
     story: dict[str, Any] = {"pricing": _PRICING.get(pricing, str(pricing))}
     if pricing == PricingModel.CPA:
         story["conversions_per_click"] = columns.conversion_rate
+    if pricing == PricingModel.VCPM and columns.placement_viewable.size:
+        story["viewable_share"] = round(float(columns.placement_viewable[int(columns.bid_placement[row])]), 6)
     worth = float(columns.bid_ecpm_micros[row])
     squashing = columns.squashing or 1.0
-    if rule is PriceRule.QUALITY_WEIGHTED_GSP and squashing != 1.0 and pricing != PricingModel.CPM:
+    if rule is PriceRule.QUALITY_WEIGHTED_GSP and squashing != 1.0 and pricing in (PricingModel.CPC, PricingModel.CPA):
         quality = chance if pricing == PricingModel.CPC else chance * columns.conversion_rate
         worth *= REFERENCE_QUALITY * (quality / REFERENCE_QUALITY) ** squashing / quality if quality else 1.0
         story["quality_counts_to_the_power_of"] = squashing

@@ -24,7 +24,7 @@ _MOST_BATCHES = 20_000
 
 def list_floors(settings: Settings, *, as_json: bool) -> None:
     """The rules that hold in a data folder."""
-    _show(load_rules(settings.data_dir, settings.currency), settings, as_json)
+    _show(load_rules(settings.keys_dir, settings.currency), settings, as_json)
 
 
 def set_floors(settings: Settings, file: Path, *, as_json: bool) -> None:
@@ -34,7 +34,7 @@ def set_floors(settings: Settings, file: Path, *, as_json: bool) -> None:
     except OSError as error:
         raise InvalidInput([FieldError("FILE", str(file), f"cannot be read ({error.strerror})")]) from None
     rules = read_rules(data, settings.currency)
-    save_rules(settings.data_dir, rules, settings.currency)
+    save_rules(settings.keys_dir, rules, settings.currency)
     _show(rules, settings, as_json)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import msgspec
 
 from app.settings import Settings
 from common.errors import BackendUnavailable, FieldError, InvalidInput
+from common.whole_files import replace_file
 from exchange.floor_log import Trained
 from exchange.floor_rules import MAX_FILE_BYTES, FloorRules, read_rules, write_rules
 from exchange.floors import NO_RULES
@@ -50,6 +50,22 @@ def save_rules(data_dir: Path, rules: FloorRules, currency: str) -> None:
     """Put rules in use: a running server takes them over within a second or two."""
     data_dir.mkdir(parents=True, exist_ok=True)
     _replace(data_dir / RULES_FILE, write_rules(rules, currency))
+
+
+class FloorFile:
+    """FloorStore over floors.json of a data folder."""
+
+    def __init__(self, data_dir: Path, currency: str) -> None:
+        self._data_dir = data_dir
+        self._currency = currency
+
+    def read(self) -> FloorRules:
+        """See FloorStore."""
+        return load_rules(self._data_dir, self._currency)
+
+    def write(self, rules: FloorRules) -> None:
+        """See FloorStore."""
+        save_rules(self._data_dir, rules, self._currency)
 
 
 def load_learned(models_dir: Path, currency: str) -> tuple[LearnedFloors | None, str]:
@@ -134,13 +150,8 @@ def _bytes(path: Path) -> bytes:
 
 def _replace(path: Path, data: bytes) -> None:
     """Whole or not at all, whoever reads meanwhile."""
-    beside = path.with_name(path.name + ".new")
     try:
-        with beside.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
+        replace_file(path, data)
     except OSError as error:
         raise BackendUnavailable(f"{path} cannot be written: {error.strerror}") from None
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from google.protobuf import json_format
 
+from app.databases import open_database
 from app.printing import print_json, print_table
 from app.settings import Settings
 from backends.budget_ledger_sql import SqlBudgetLedger
 from backends.campaigns_sql import SqlCampaignStore
 from backends.event_log_lmdb import LmdbEventLog
-from backends.sql import open_engine, sqlite_url
 from common.clock import SystemClock
 from common.errors import FieldError, InvalidInput, NotFound
 from common.money import exactly
@@ -33,7 +33,7 @@ def forecast_file(settings: Settings, file: Path, *, tenant: str, days: int, as_
     if not (settings.data_dir / "log").exists():
         raise NotFound(f"there is no event log in {settings.data_dir}: give the server's folder with --data-dir")
     clock = SystemClock()
-    engine = open_engine(sqlite_url(settings.data_dir))
+    engine = open_database(settings)
     ranker, _ = open_ranker(settings.models_dir / "click", lambda _: None, "prior")
     try:
         with closing(LmdbEventLog(settings.data_dir / "log", readonly=True)) as log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -55,6 +56,12 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     # How fresh the figures of what was spent are, and what is paced by them.
     spend: str = ""
     backends: Mapping[str, str] = {}
+    # The name of this node, and what is known of all of them.
+    node: str = ""
+    nodes: Mapping[str, str] = {}
+    # Records of notices that wait for other nodes, and notices whose node was written off.
+    notices_waiting: int = 0
+    notices_not_billed: int = 0
     not_ready: tuple[str, ...] = ()
 
 
@@ -113,7 +120,9 @@ class HttpServer:
         tls_cert: Path | None = None,
         tls_key: Path | None = None,
         most_connections: int = _MOST_CONNECTIONS,
+        listener: socket.socket | None = None,
     ) -> None:
+        """Listens at once, on `listener` where the port was taken before."""
         config = uvicorn.Config(
             app,
             http="httptools",
@@ -133,7 +142,7 @@ class HttpServer:
         except OSError as error:
             wrong = FieldError("tls_cert, tls_key", str(tls_cert), f"are no certificate with its key: {error}")
             raise InvalidInput([wrong]) from None
-        self._listener = listening_socket(host, port, "HTTP")
+        self._listener = listener or listening_socket(host, port, "HTTP")
         self.port: int = self._listener.getsockname()[1]
         self._server = _QuietServer(config)
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from accounts.tenants import Accounts
+from app.databases import open_database
 from app.printing import print_json, print_table
 from app.settings import Settings
 from backends.accounts_sql import SqlAccountStore
-from backends.sql import open_engine, sqlite_url
 from common.clock import SystemClock
 
 
@@ -46,7 +46,7 @@ def list_tenants(settings: Settings, *, as_json: bool) -> None:
 @contextmanager
 def _accounts(settings: Settings) -> Iterator[tuple[Accounts, SqlAccountStore]]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(sqlite_url(settings.data_dir))
+    engine = open_database(settings)
     store = SqlAccountStore(engine)
     try:
         yield Accounts(store=store, clock=SystemClock()), store

@@ -17,7 +17,7 @@ from structlog.typing import EventDict, Processor
 from app import personal_data
 
 _FOREIGN = ("uvicorn", "uvicorn.error", "uvicorn.access", "grpc", "grpc._cython.cygrpc", "asyncio", "py.warnings")
-_CHATTY = ("alembic", "uvicorn.error")
+_CHATTY = ("alembic", "elastic_transport", "kafka", "uvicorn.error")
 # Written by structlog itself; everything else in a line is data.
 _OWN_KEYS = frozenset({"timestamp", "level", "logger", "event", "exception"})
 
@@ -56,7 +56,7 @@ def configure(log_format: str = "auto", log_level: str = "info", stream: TextIO 
     for name in _FOREIGN:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
-    # What they say at every start tells nobody anything.
+    # What they say at every start, or of every call, tells nobody anything.
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.NOTSET if log_level == "debug" else logging.WARNING)
     # An access line is one person's visit.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -14,13 +13,14 @@ from accounts.ports import ApiKeys
 from app.bridges import TenantsOfLineItems, placements_of
 from app.settings import Settings
 from app.signing_keys import POSTBACK_KEYS, TOKEN_KEYS, SigningKeys, postback_secret
+from app.wiring_nodes import Nodes
 from backends.notice_sender_aiohttp import HttpNoticeSender
 from backends.outgoing_sql import SqlOutgoingStore
+from backends.postback_answers_sql import SqlAnswerStore
 from backends.reports_sql import SqlReportStore
 from backends.sold_facts_sql import SqlNames
 from common.clock import Clock
 from exchange.conversion_endpoints import ConversionEndpoints
-from exchange.corrections import Corrections
 from exchange.event_endpoints import EventEndpoints, TakeNotices
 from exchange.holds import Holds
 from exchange.invalid_traffic import Agents, Limits
@@ -32,7 +32,6 @@ from exchange.reports import Reports
 from exchange.reports_server import ReportServer
 from exchange.tokens import Tokens
 from streams.ports import EventLog
-from streams.schemas import NoticesTaken
 
 
 @dataclass
@@ -59,11 +58,11 @@ def wire_measuring(
     keys: ApiKeys,
     holds: Holds,
     take: TakeNotices,
-    record: Callable[[NoticesTaken], None],
+    nodes: Nodes,
 ) -> Measuring:
     """Put it together; opens the key files of the data folder, which are made when there are none."""
-    tokens = Tokens(SigningKeys(settings.data_dir / TOKEN_KEYS))
-    postback_keys = SigningKeys(settings.data_dir / POSTBACK_KEYS)
+    tokens = Tokens(SigningKeys(settings.keys_dir / TOKEN_KEYS))
+    postback_keys = SigningKeys(settings.keys_dir / POSTBACK_KEYS)
     events = EventEndpoints(
         tokens=tokens,
         holds=holds,
@@ -75,16 +74,18 @@ def wire_measuring(
         proxies=Networks(settings.trusted_proxies),
         limits=Limits(network_per_minute=settings.network_events_per_minute),
         click_id_parameter=settings.click_id_parameter,
+        sold_elsewhere=lambda impression_id: nodes.router.owner(impression_id) is not None,
+        clicked=nodes.router.clicked,
     )
     conversions = ConversionEndpoints(
         tokens=tokens,
         take=take,
         clock=clock,
         secrets=lambda tenant: [postback_secret(key, tenant) for key in postback_keys()],
-        answers=RememberedAnswers(),
+        answers=RememberedAnswers(SqlAnswerStore(engine)),
     )
-    reports = Reports(SqlReportStore(engine), placements_of)
-    store = SqlOutgoingStore(engine)
+    reports = Reports(SqlReportStore(engine, settings.node), placements_of)
+    store = SqlOutgoingStore(engine, settings.node)
     sender = HttpNoticeSender(private_allowed=settings.private_addresses == "allow")
     return Measuring(
         tokens=tokens,
@@ -92,7 +93,7 @@ def wire_measuring(
         reports=reports,
         report_server=ReportServer(
             reports=reports,
-            corrections=Corrections(log=log, clock=clock, record=record),
+            corrections=nodes.corrections,
             keys=keys,
             clock=clock,
             currency=settings.currency,

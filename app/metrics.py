@@ -44,17 +44,47 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     open_holds: int = 0
     available_micros: int = 0
     profiles: int = 0
+    index_age_s: float = 0.0
+    index_sequence: int = 0
+    index_dead_letters: int = 0
+    # Documents written to Elasticsearch, by what became of them; page views by how their line items were found.
+    indexed: Mapping[str, int] = {}
+    found: Mapping[str, int] = {}
+    # Feed pages by what became of the recommender's question to Elasticsearch.
+    neighbours_asked: Mapping[str, int] = {}
     spend_age_s: float = 0.0
     spend_unknown: bool = False
     paced_accounts: int = 0
     paced_closed: int = 0
     unreadable_notices: int = 0
     feed_pages: int = 0
+    saved_decisions: Mapping[str, int] = {}
+    shared_answers: Mapping[str, int] = {}
+    redis: Mapping[str, int] = {}
+    ads_txt: Mapping[str, int] = {}
+    ads_txt_read: Mapping[str, int] = {}
+    cases_waiting: int = 0
+    appeals_waiting: int = 0
+    oldest_case_age_s: float = 0.0
+    cases_decided: int = 0
+    appeals_decided: int = 0
+    decisions_overturned: int = 0
+    decisions_undone: int = 0
+    # Which ranking decides, and what happened to candidate sources: "<source> failed", "… slow", "… skipped".
+    feed_ranker: str = "hand-weighted"
+    feed_sources: Mapping[tuple[str, ...], int] = {}
     heard: Mapping[str, int] = {}
     told: Mapping[str, int] = {}
     notices: Mapping[str, int] = {}
     events: Mapping[str, int] = {}
     events_dropped: Mapping[str, int] = {}
+    # By topic; lag by group, topic and partition; records that came by group and what became of them.
+    kafka_waiting: Mapping[str, int] = {}
+    kafka_waiting_bytes: int = 0
+    kafka_sent: Mapping[str, int] = {}
+    kafka_dropped: Mapping[str, int] = {}
+    kafka_lag: Mapping[tuple[str, ...], int] = {}
+    kafka_records: Mapping[tuple[str, ...], int] = {}
 
 
 _GAUGES = {
@@ -77,6 +107,17 @@ _GAUGES = {
     "spend_unknown": ("haat_spend_unknown", "1 while nothing is leased, since the figures of spend are too old"),
     "paced_accounts": ("haat_paced_accounts", "Budgets that are spent evenly"),
     "paced_closed": ("haat_paced_accounts_waiting", "Those of them that wait for their curve or their hours"),
+    "cases_waiting": ("haat_moderation_cases_waiting", "Cases that wait for a moderator"),
+    "appeals_waiting": ("haat_moderation_appeals_waiting", "Appeals among them"),
+    "oldest_case_age_s": ("haat_moderation_oldest_case_age_seconds", "How long the oldest of them has waited"),
+    "cases_decided": ("haat_moderation_cases_decided", "Cases that a person has decided"),
+    "appeals_decided": ("haat_moderation_appeals_decided", "Appeals that a second person has decided"),
+    "decisions_overturned": ("haat_moderation_decisions_overturned", "First decisions that an appeal changed"),
+    "decisions_undone": ("haat_moderation_decisions_undone", "Decisions that were taken back"),
+    "index_age_s": ("haat_index_age_seconds", "Time since the index was last seen to hold all campaign changes"),
+    "index_sequence": ("haat_index_sequence", "Newest campaign change that the index holds"),
+    "index_dead_letters": ("haat_index_dead_letters", "Documents that this process could not index, with a reason"),
+    "kafka_waiting_bytes": ("haat_kafka_waiting_bytes", "About how many bytes wait to be shipped to Kafka"),
     "profiles": ("haat_profiles", "Visitor profiles that are stored"),
 }
 
@@ -145,6 +186,9 @@ class AuctionMetrics:
         build = GaugeMetricFamily("haat_build_info", "The version that runs", labels=["version"])
         build.add_metric([self._version], 1)
         yield build
+        ranker = GaugeMetricFamily("haat_feed_ranker_info", "The ranking that decides the feed", labels=["ranker"])
+        ranker.add_metric([readings.feed_ranker], 1)
+        yield ranker
         yield self._histogram()
         for name, text, value in (
             ("haat_batches", "Batches of page views that were decided", self._batches),
@@ -165,6 +209,12 @@ class AuctionMetrics:
             ("haat_consent_verdicts", "What consent came to, by rules", ["rules", "verdict"], self._consent),
             ("haat_notices", "Notices by verdict", ["verdict"], _by_label(readings.notices)),
             (
+                "haat_feed_source_troubles",
+                "Times that a source of the feed failed, was slow, or was left out",
+                ["source", "trouble"],
+                dict(readings.feed_sources),
+            ),
+            (
                 "haat_browser_events",
                 "What browsers said of ads, by what it came to",
                 ["result"],
@@ -176,6 +226,39 @@ class AuctionMetrics:
                 ["result"],
                 _by_label(readings.told),
             ),
+            (
+                "haat_saved_decisions",
+                "Page views that got their session's answer, by who remembered it",
+                ["layer"],
+                _by_label(readings.saved_decisions),
+            ),
+            (
+                "haat_shared_answers",
+                "Answers that were shared with other processes, by what came of it",
+                ["result"],
+                _by_label(readings.shared_answers),
+            ),
+            ("haat_redis", "Batches that Redis was asked, by what came of it", ["result"], _by_label(readings.redis)),
+            ("haat_ads_txt", "Requests by what ads.txt says of us", ["standing"], _by_label(readings.ads_txt)),
+            (
+                "haat_ads_txt_read",
+                "Look-ups of ads.txt files, by what came of them",
+                ["result"],
+                _by_label(readings.ads_txt_read),
+            ),
+            ("haat_indexed", "Documents written to Elasticsearch", ["outcome"], _by_label(readings.indexed)),
+            (
+                "haat_found_page_views",
+                "Page views by how their line items were found in Elasticsearch",
+                ["how"],
+                _by_label(readings.found),
+            ),
+            (
+                "haat_recommender_neighbours",
+                "Feed pages by what became of the recommender's question to Elasticsearch",
+                ["how"],
+                _by_label(readings.neighbours_asked),
+            ),
             ("haat_events", "Records written to the event log", ["topic"], _by_label(readings.events)),
             (
                 "haat_events_dropped",
@@ -183,8 +266,33 @@ class AuctionMetrics:
                 ["topic"],
                 _by_label(readings.events_dropped),
             ),
+            ("haat_kafka_sent", "Records of the log that Kafka took", ["topic"], _by_label(readings.kafka_sent)),
+            (
+                "haat_kafka_dropped",
+                "Telemetry that was dropped unsent, since too much waited",
+                ["topic"],
+                _by_label(readings.kafka_dropped),
+            ),
+            (
+                "haat_kafka_records",
+                "Records that came from Kafka, by what became of them",
+                ["group", "outcome"],
+                dict(readings.kafka_records),
+            ),
         ):
             yield _labelled(name, text, labels, counts)
+        yield _gauges(
+            "haat_kafka_waiting",
+            "Records that wait to be shipped to Kafka",
+            ["topic"],
+            _by_label(readings.kafka_waiting),
+        )
+        yield _gauges(
+            "haat_kafka_lag",
+            "Records that a group has not taken yet, of partitions that are this node's",
+            ["group", "topic", "partition"],
+            dict(readings.kafka_lag),
+        )
         for field, (name, text) in _GAUGES.items():
             yield GaugeMetricFamily(name, text, value=float(getattr(readings, field)))
 
@@ -217,6 +325,13 @@ def _labelled(name: str, text: str, labels: list[str], counts: Counts) -> Counte
     family = CounterMetricFamily(name, text, labels=labels)
     for values, count in sorted(counts.items()):
         family.add_metric(list(values), count)
+    return family
+
+
+def _gauges(name: str, text: str, labels: list[str], values: Counts) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for of, value in sorted(values.items()):
+        family.add_metric(list(of), value)
     return family
 
 

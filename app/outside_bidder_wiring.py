@@ -20,8 +20,9 @@ def outside_bidder_of(entry: Entry, own_currency: str, may_share_with: Callable[
     currency, timeout_ms = entry.currency or own_currency, entry.timeout_ms or _NOWHERE_MS
     if not entry.speaks_openrtb:
         return RemoteBidder(
-            name=entry.name, target=entry.target, currency=currency, timeout_ms=timeout_ms, own_currency=own_currency
-        )
+            name=entry.name, target=entry.target, currency=currency, timeout_ms=timeout_ms, own_currency=own_currency,
+            seats=entry.terms.seats,
+        )  # fmt: skip
     return OpenRtbRemote(
         name=entry.name,
         target=entry.target,
@@ -30,4 +31,5 @@ def outside_bidder_of(entry: Entry, own_currency: str, may_share_with: Callable[
         timeout_ms=timeout_ms,
         may_share_with=may_share_with,
         vendor_id=entry.terms.vendor_id,
+        seats=entry.terms.seats,
     )

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from app.settings import PREFIX, Settings, describe
 from exchange.refusals import MEANINGS, NO_BIDS, Refusal
+from feed.moderation.reasons import REASONS
+from feed.reputation.events import HALF_LIFE_MS, WEIGHTS
+from feed.reputation.standing import THRESHOLDS
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _MADE = "<!-- Made by `python -m app.reference`; change the code, not this page. -->"
@@ -28,6 +31,44 @@ def refusals_page() -> str:
         *(f"| {code.value} | `{code.name.lower()}` | {MEANINGS[code]} |" for code in sorted(Refusal)),
         "",
         f"`no_ad_reason` is {NO_BIDS} where not a single bid came in for a placement.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def reputation_page() -> str:
+    """What counts for and against creators, what it unlocks, and the reasons of moderation."""
+    days = {role: half_life_ms // 86_400_000 for role, half_life_ms in HALF_LIFE_MS.items()}
+    lines = [
+        "# Reputation, tiers and reasons",
+        "",
+        _MADE,
+        "",
+        "What happens speaks for or against somebody and counts half after a half-life.",
+        "`haat reputation explain CREATOR` lists each event with what it counts today.",
+        "",
+        "| event | in the part of | for | against | half-life | meaning |",
+        "|---|---|---:|---:|---:|---|",
+        *(
+            f"| `{kind.value}` | {of.role.name.lower()} | {of.good:g} | {of.bad:g} | {days[of.role]} days "
+            f"| {of.meaning} |"
+            for kind, of in WEIGHTS.items()
+        ),
+        "",
+        "A commission tier is reached when all three thresholds are met, and kept until one is missed by more than a "
+        "tenth.",
+        "Reputation is the mean less one standard deviation, evidence the weight of what is known today, trust what",
+        "purchasers pass on.",
+        "",
+        "| tier | reputation | evidence | trust |",
+        "|---|---:|---:|---:|",
+        *(f"| {t.tier.name.lower()} | {t.reputation:g} | {t.evidence:g} | {t.trust:g} |" for t in THRESHOLDS),
+        "",
+        "## Reasons of decisions",
+        "",
+        "| code | ground | rule | why |",
+        "|---|---|---|---|",
+        *(f"| `{r.code}` | {r.ground.value} | {r.rule} | {r.explanation} |" for r in REASONS.values()),
         "",
     ]
     return "\n".join(lines)
@@ -92,7 +133,11 @@ def _code(value: str) -> str:
     return f"`{value}`" if value else ""
 
 
-PAGES: dict[str, Callable[[], str]] = {"refusals.md": refusals_page, "settings.md": settings_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "refusals.md": refusals_page,
+    "reputation.md": reputation_page,
+    "settings.md": settings_page,
+}
 
 
 def write_pages(folder: Path = FOLDER) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from app.exit_codes import ExitCode
 from app.explain import find_auction, log_of, outcome_in_words, time_of
 from app.printing import print_json
 from app.report_commands import moment
@@ -21,6 +22,8 @@ from streams.auction_block import AuctionColumns
 from streams.ports import EventLog
 from streams.topics import AUCTIONS
 
+# Something came out otherwise: the exit code that scripts know.
+DIFFERENT: Final = 1
 _READ_AT_ONCE = 64
 _MOST_SHOWN = 20
 _WHAT: Final = {
@@ -38,29 +41,35 @@ class Replays(msgspec.Struct):
     auctions: int = 0
     batches: int = 0
     different: int = 0
+    # Auctions by reason: of before replays were possible, and those whose record is damaged or not complete.
     not_replayed: dict[str, int] = {}
+    damaged: dict[str, int] = {}
     unreadable: int = 0
     differences: list[dict[str, Any]] = []
 
 
 def replay_one(settings: Settings, auction_id: str, *, as_json: bool) -> int:
-    """Replay one auction and say how it went; the exit code: 1 when anything differs. NotFound without the auction."""
+    """Replay one auction and say how it went; NotFound without it.
+
+    The exit code: DIFFERENT, or ExitCode.DAMAGED for a record that cannot be replayed and should.
+    """
     with log_of(settings) as log:
         columns, page = find_auction(log, auction_id)
     if reason := why_not(columns):
         _say({"auction_id": auction_id, "replayed": False, "why_not": reason}, reason, as_json)
-        return 0 if reason == BEFORE_REPLAYS else 1
+        return ExitCode.OK if reason == BEFORE_REPLAYS else ExitCode.DAMAGED
     first = int(columns.placement_count[:page].sum())
     mine = range(first, first + int(columns.placement_count[page]))
     found = [_told(columns, one) for one in differences(columns) if one.placement in mine]
     story = {"auction_id": auction_id, "replayed": True, "same": not found, "differences": found}
     _say(story, SAME if not found else "\n".join(map(_line, found)), as_json)
-    return 1 if found else 0
+    return DIFFERENT if found else ExitCode.OK
 
 
 def replay_all(settings: Settings, from_: str, to: str, *, as_json: bool) -> int:
-    """Replay all auctions of a time and count them; the exit code: 1 when anything differs or cannot be read.
+    """Replay all auctions of a time and count them.
 
+    The exit code: DIFFERENT, or ExitCode.DAMAGED when nothing differs and yet a record is damaged or cannot be read.
     Times as `haat report` takes them; an empty one is the log's own beginning or end. InvalidInput for another.
     """
     now = datetime.now(UTC)
@@ -68,33 +77,36 @@ def replay_all(settings: Settings, from_: str, to: str, *, as_json: bool) -> int
     until_ms = moment("--to", to, now, now + timedelta(days=1))
     with log_of(settings) as log:
         found = walk(log, since_ms, until_ms, _progress if sys.stderr.isatty() else lambda _done, _all: None)
-    same = not found.different and not found.unreadable
+    code: int = ExitCode.OK
+    if found.damaged or found.unreadable:
+        code = ExitCode.DAMAGED
+    if found.different:
+        code = DIFFERENT
     if as_json:
-        print_json({**msgspec.structs.asdict(found), "same": same})
-        return 0 if same else 1
+        print_json({**msgspec.structs.asdict(found), "same": code == ExitCode.OK})
+        return code
     print(f"{found.auctions:,} auctions in {found.batches:,} batches were replayed: ", end="")
     print(SAME if not found.different else f"{found.different:,} are different")
-    for reason, count in found.not_replayed.items():
+    for reason, count in (found.not_replayed | found.damaged).items():
         print(f"{count:,} auctions were not replayed: {reason}")
     if found.unreadable:
         print(f"{found.unreadable:,} records cannot be read")
     for difference in found.differences:
         print(f"{difference['auction_id']}: {_line(difference)}")
-    return 0 if same else 1
+    return code
 
 
 def walk(log: EventLog, since_ms: int, until_ms: int, progress: Callable[[int, int], None]) -> Replays:
     """Replay every batch that was held from `since_ms` on and before `until_ms`."""
-    found = Replays(not_replayed={}, differences=[])
+    found = Replays(not_replayed={}, damaged={}, differences=[])
     for event in _batches(log, since_ms, until_ms, progress):
         if isinstance(event, schemas.Unreadable):
             found.unreadable += 1
             continue
         held = len(event.auction_id_high)
         if reason := why_not(event):
-            found.not_replayed[reason] = found.not_replayed.get(reason, 0) + held
-            # A damaged record is none that was replayed.
-            found.different += held if reason != BEFORE_REPLAYS else 0
+            kind = found.not_replayed if reason == BEFORE_REPLAYS else found.damaged
+            kind[reason] = kind.get(reason, 0) + held
             continue
         found.batches += 1
         found.auctions += held

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import FieldError, InvalidInput, NotFound
@@ -31,9 +30,9 @@ def run_report(
     as_json: bool,
 ) -> None:
     """Print a report out of the data folder, whether its server runs or not."""
+    from app.databases import open_database
     from app.printing import print_json, print_table
     from backends.reports_sql import SqlReportStore
-    from backends.sql import open_engine, sqlite_url
     from common.money import exactly
     from exchange.reports import ReportAsk, Reports, csv_of
 
@@ -47,8 +46,8 @@ def run_report(
         filters=_filters(where),
         page_size=limit,
     )
-    _must_exist(settings.data_dir)
-    engine = open_engine(sqlite_url(settings.data_dir))
+    _must_exist(settings)
+    engine = open_database(settings)
     try:
         report = Reports(SqlReportStore(engine), lambda _: ()).report(ask)
     finally:
@@ -60,7 +59,7 @@ def run_report(
     if as_json:
         print_json(_document(report, settings.currency, age_s))
         return
-    heads = [*report.dimensions, *report.metrics]
+    heads = [*report.dimensions, *report.metrics, *report.rates]
     money = report.metrics.index("spend_micros") if "spend_micros" in report.metrics else None
     rows = []
     for row in report.rows:
@@ -68,7 +67,8 @@ def run_report(
         if money is not None:
             values[money] = exactly(row.values[money], settings.currency)
         keys = [f"{name} ({key})" if name else key for key, name in zip(row.keys, row.names, strict=True)]
-        rows.append((*keys, *values))
+        rates = ["" if rate is None else f"{rate:.2%}" for rate in report.rates_of(row)]
+        rows.append((*keys, *values, *rates))
     heads = [head.replace("spend_micros", "spend") for head in heads]
     if not sys.stdout.isatty():
         # So many columns say nothing without their names.
@@ -94,8 +94,8 @@ def rotate_keys(settings: Settings, what: str, *, as_json: bool) -> None:
     files = {"tokens": TOKEN_KEYS, "postbacks": POSTBACK_KEYS}
     if what not in files:
         raise InvalidInput([FieldError("WHAT", what[:40], "give tokens or postbacks")])
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    key = rotate(settings.data_dir / files[what])
+    settings.keys_dir.mkdir(parents=True, exist_ok=True)
+    key = rotate(settings.keys_dir / files[what])
     if as_json:
         print_json({"what": what, "key": key.number})
         return
@@ -104,21 +104,21 @@ def rotate_keys(settings: Settings, what: str, *, as_json: bool) -> None:
 
 def show_postback_secret(settings: Settings, tenant: str, *, as_json: bool) -> None:
     """Print the secret that a tenant signs its conversions with."""
+    from app.databases import open_database
     from app.printing import print_json
     from app.signing_keys import POSTBACK_KEYS, SigningKeys, postback_secret
     from backends.accounts_sql import SqlAccountStore
-    from backends.sql import open_engine, sqlite_url
     from exchange.tokens import tenant_bytes
 
-    _must_exist(settings.data_dir)
-    engine = open_engine(sqlite_url(settings.data_dir))
+    _must_exist(settings)
+    engine = open_database(settings)
     try:
         found = next((t for t in SqlAccountStore(engine).tenants() if tenant in (t.name, t.tenant_id)), None)
     finally:
         engine.dispose()
     if found is None:
         raise NotFound(f"there is no tenant {tenant[:60]!r}: `haat key tenants` lists them")
-    keys = SigningKeys(settings.data_dir / POSTBACK_KEYS)()
+    keys = SigningKeys(settings.keys_dir / POSTBACK_KEYS)()
     secrets = [postback_secret(key, tenant_bytes(found.tenant_id)) for key in keys]
     if as_json:
         print_json({"tenant_id": found.tenant_id, "secrets": secrets})
@@ -138,6 +138,7 @@ def _document(report: Report, currency: str, age_s: float | None) -> dict[str, A
             dict(zip(report.dimensions, row.keys, strict=True))
             | {f"{d}_name": name for d, name in zip(report.dimensions, row.names, strict=True) if name}
             | dict(zip(report.metrics, row.values, strict=True))
+            | dict(zip(report.rates, report.rates_of(row), strict=True))
             for row in report.rows
         ],
     }
@@ -183,9 +184,9 @@ def _filters(where: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _must_exist(data_dir: Path) -> None:
-    if not (data_dir / "haat.sqlite").exists():
-        raise NotFound(f"there is no store in {data_dir}: give the server's folder with --data-dir")
+def _must_exist(settings: Settings) -> None:
+    if not settings.database_url and not (settings.data_dir / "haat.sqlite").exists():
+        raise NotFound(f"there is no store in {settings.data_dir}: give the server's folder with --data-dir")
 
 
 def _shown(at_ms: int) -> str:

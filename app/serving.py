@@ -9,7 +9,8 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import grpc
 from google.protobuf.message import Message
@@ -23,17 +24,19 @@ from app.demo_pictures import routes as demo_pictures
 from app.grpc_transports import GrpcTransport, handlers_of, open_transport
 from app.haat import Haat
 from app.http import HttpServer, http_app
-from app.ports_in_use import check_port_free
+from app.ports_in_use import check_port_free, listening_socket
 from app.settings import Settings
 from app.status import HaatStatus
 from app.warm_up import kernels_are_compiled, warm_up
 from app.wiring import wire
+from app.wiring_moderation import MODERATION_SERVICE
 from app.wiring_money import MONEY_SERVICES
-from common.errors import BackendUnavailable
+from common.errors import BackendUnavailable, Conflict
 from exchange.campaigns_server import SERVICE as CAMPAIGN_SERVICE
 from exchange.reports_server import SERVICE as REPORT_SERVICE
 from exchange.server import SERVICE as AUCTION_SERVICE
 from feed.server import SERVICE_NAME as FEED_SERVICE
+from feed.social.server import SERVICE_NAME as SOCIAL_SERVICE
 from protos import catalogue_pb2, openrtb_service_pb2
 from streams.server import MAX_REQUEST_BYTES as CATALOGUE_MAX_BYTES
 from streams.server import SERVICE_NAME as CATALOGUE_SERVICE
@@ -45,13 +48,17 @@ SERVICES = (
     CAMPAIGN_SERVICE,
     CATALOGUE_SERVICE,
     FEED_SERVICE,
+    SOCIAL_SERVICE,
     REPORT_SERVICE,
     OPENRTB_SERVICE,
     *MONEY_SERVICES,
+    MODERATION_SERVICE,
 )
 
 # What is not counted within this at the end is counted after the next start.
 _COUNTING_S = 3.0
+
+_OTHER_THREADS = 16
 
 _log = logging.getLogger(__name__)
 
@@ -73,8 +80,17 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with running(settings) as haat:
         print(f"haat serves gRPC on {haat.grpc_address} and HTTP on http://{haat.http_address}", flush=True)
-        await stop.wait()
+        nodes = haat.haat.nodes
+        ends = [asyncio.create_task(stop.wait()), asyncio.create_task(nodes.ended.wait())]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
         print(f"Stopping: calls under way have {settings.drain_s} s to finish.", flush=True)
+    if nodes.membership.lost:
+        raise Conflict(
+            f"node {settings.node!r} was away too long, or another process has its name: start it again, it goes on "
+            "from its log"
+        )
 
 
 @contextlib.asynccontextmanager
@@ -84,19 +100,32 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         check_port_free(settings.grpc_host, settings.grpc_port, "gRPC")
     if settings.http_port:
         check_port_free(settings.http_host, settings.http_port, "HTTP")
-    haat = wire(settings)
+        listener = None
+    else:
+        # Pixels and films name the port in their addresses, so it is taken before anything is put together.
+        listener = listening_socket(settings.http_host, 0, "HTTP")
+        settings = replace(settings, http_port=listener.getsockname()[1])
+    if settings.database_url:
+        # What waits for a database in the network waits in threads: what does not must find one all the same.
+        threads = ThreadPoolExecutor(settings.database_pool + _OTHER_THREADS, thread_name_prefix="beside")
+        asyncio.get_running_loop().set_default_executor(threads)
+    haat = None
     try:
+        haat = wire(settings)
         await _prepare(haat)
         status = HaatStatus(haat, SERVICES)
         http = http_app(status)
         http.router.routes.extend([*demo_pictures(), *haat.routes])
         http_server = HttpServer(
             http, settings.http_host, settings.http_port, tls_cert=settings.tls_cert, tls_key=settings.tls_key,
-            most_connections=settings.http_connections,
+            most_connections=settings.http_connections, listener=listener,
         )  # fmt: skip
         door, beat = _grpc_door(haat)
         background = Background(haat)
         await door.start()
+        haat.nodes.membership.address = settings.node_address or f"{settings.grpc_host}:{door.port}"
+        # Others are told where it is before anybody gets an ad of it.
+        await haat.nodes.beat()
         serving_http = asyncio.create_task(http_server.run())
         background.start()
         for service in (*SERVICES, ""):
@@ -106,24 +135,41 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         try:
             yield Running(haat, status.grpc_address, f"{settings.http_host}:{http_server.port}")
         finally:
+            # Whoever sends calls here looks at these two, and sends no more before the door closes.
             status.draining()
             await beat.enter_graceful_shutdown()
+            await asyncio.sleep(settings.unready_s)
+            haat.auction_calls.drain()
             await door.stop(settings.drain_s)
             # Browsers' notices end here, so that nothing is taken after the accounts were settled.
             http_server.stop()
             await serving_http
             await haat.notices.drain()
             await background.stop()
-            await _settle(haat)
+            if not haat.nodes.membership.lost:
+                await _settle(haat)
+            if haat.kafka is not None:
+                await asyncio.to_thread(haat.kafka.stop)
+            await haat.nodes.peers.close()
             for bidder in haat.outside:
                 await bidder.close()
             await haat.measuring.sender.close()
+            if haat.elastic is not None:
+                await haat.elastic.close()
+            await haat.look_alikes.close()
+            if haat.ads_txt is not None:
+                await haat.ads_txt.fetcher.close()
     finally:
-        haat.close()
+        if haat is not None:
+            haat.close()
+        if listener is not None:
+            listener.close()
 
 
 async def _prepare(haat: Haat) -> None:
     """Inventory, money and kernels, before the first call is taken."""
+    if haat.elastic is not None:
+        await haat.elastic.prepare()
     snapshot = haat.follower.load()
     await haat.pacer.refresh()
     await haat.book.top_up()
@@ -142,6 +188,7 @@ async def _prepare(haat: Haat) -> None:
     await warm_up(haat)
     _spare_long_pauses()
     _log.info("%d line items in the inventory; %s", len(snapshot.items), haat.ranker_sentence)
+    _log.info("the feed: %s", haat.feed_server.ranker_sentence)
 
 
 def _spare_long_pauses() -> None:
@@ -160,9 +207,12 @@ def _grpc_door(haat: Haat) -> tuple[GrpcTransport, health.HealthServicer]:
         haat.campaign_server.handler(),
         haat.measuring.report_server.handler(),
         *haat.money.handlers,
+        haat.moderation.handler,
         _catalogue_handlers(haat),
         haat.feed_server.handlers(haat.keys),
+        haat.social.handlers(haat.keys),
         haat.openrtb_calls.handlers(),
+        haat.nodes.server.handler(),
         *handlers_of(health_pb2_grpc.add_HealthServicer_to_server, beat),
         *handlers_of(reflection_pb2_grpc.add_ServerReflectionServicer_to_server, mirror),
     )
@@ -190,7 +240,10 @@ async def _settle(haat: Haat) -> None:
     try:
         await asyncio.to_thread(haat.relay.relay_once)
         await asyncio.to_thread(haat.projector.catch_up)
-        for count in (haat.statistics.count_once, haat.measuring.reports.count_once, haat.money.revenue.count_once):
+        counting = [haat.money.revenue.count_once]
+        if haat.kafka is None:
+            counting += [haat.statistics.count_once, haat.measuring.reports.count_once]
+        for count in counting:
             if not await caught_up(count, haat.log, _COUNTING_S):
                 _log.warning("not all of the log is counted; the next start goes on with it")
         await asyncio.to_thread(haat.measuring.outgoing.catch_up, haat.clock.now_ms())

@@ -1,4 +1,4 @@
-"""What can be set? Every setting with its reader, its meaning and its default; app/settings.py reads them."""
+"""What can be set? Each setting with its reader, its meaning and its default; those of engines are beside this."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Is:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """All settings, checked. Made by `load`; tests may make one directly. `origins` says where each value came from."""
+class SettingsOfOne:
+    """What can be set where one process serves alone. `origins` says where each value came from."""
 
     grpc_host: Annotated[str, Is(values.host, "address the gRPC services listen on")] = "127.0.0.1"
     grpc_port: Annotated[int, Is(values.whole(0, 65535), "port of the gRPC services; 0 takes any free one")] = 50051
@@ -85,6 +85,14 @@ class Settings:
             "who estimates clicks: the model, the prior (smoothed rates), or auto: the better one of them",
         ),
     ] = "auto"
+    feed_ranker: Annotated[
+        str,
+        Is(
+            values.choice("auto", "model", "hand"),
+            "who ranks the feed: the trained model, the hand-weighted scorers, or auto: the model where it was shown "
+            "to be the better one",
+        ),
+    ] = "auto"
     engagement_value_micros: Annotated[
         int,
         Is(values.whole(0, 1_000_000_000), "what a click is worth to the shop itself, in micros; weighs the ranking"),
@@ -109,6 +117,13 @@ class Settings:
     session_answer_ttl_s: Annotated[
         int, Is(values.seconds(0, 3600), "how long a session that asks the same gets the same answer; 0 is never")
     ] = 30
+    session_answers_dir: Annotated[
+        Path | None,
+        Is(
+            values.optional_file,
+            "folder in which the processes of one machine share sessions' answers; empty: each keeps its own",
+        ),
+    ] = None
     lease_share: Annotated[
         float, Is(values.share(0.001, 1.0), "part of an account's free budget that a process leases at a time")
     ] = 0.05
@@ -133,6 +148,10 @@ class Settings:
     ] = 0.1
     log_map_gib: Annotated[int, Is(values.whole(1, 16_384), "most that the event log may grow to, in GiB")] = 64
     drain_s: Annotated[int, Is(values.seconds(0, 300), "how long calls under way may take after SIGTERM")] = 10
+    unready_s: Annotated[
+        int,
+        Is(values.seconds(0, 300), "how long after SIGTERM calls are still taken, while /readyz says 503 to balancers"),
+    ] = 0
     tcf_vendor_id: Annotated[
         int,
         Is(
@@ -152,6 +171,13 @@ class Settings:
         str,
         Is(values.choice("refused", "granted"), "consent of a visitor who said nothing, outside of GDPR and the US"),
     ] = "refused"
+    without_basic_ads: Annotated[
+        str,
+        Is(
+            values.choice("contextual", "house"),
+            "what a visitor without a basis for TCF purpose 2 sees: contextual ads, or the ads of seat house alone",
+        ),
+    ] = "contextual"
     outside_bidders: Annotated[
         tuple[OutsideBidder, ...],
         Is(
@@ -182,6 +208,21 @@ class Settings:
             values.domain, "domain of this exchange's sellers.json; it stands in supply chains. Empty: no link is added"
         ),
     ] = ""
+    ads_txt_check: Annotated[
+        str,
+        Is(
+            values.choice("off", "warn", "enforce"),
+            "OpenRTB requests of sites whose ads.txt does not name seller_domain with the tenant: sold (off), sold "
+            "with a warning (warn), or not (enforce: nbr 12)",
+        ),
+    ] = "off"
+    ads_txt_refresh_s: Annotated[
+        int,
+        Is(values.seconds(60, 604_800), "how long a publisher's ads.txt is taken for granted before it is read again"),
+    ] = 86_400
+    ads_txt_timeout_ms: Annotated[
+        int, Is(values.milliseconds(100, 60_000), "how long the look-up of an ads.txt, beside the page views, may take")
+    ] = 5_000
     click_id_parameter: Annotated[
         str,
         Is(values.query_name, "query parameter in which landing pages get the click's id; empty: only for ${CLICK_ID}"),
@@ -196,6 +237,14 @@ class Settings:
     data_centres_file: Annotated[
         Path | None, Is(values.optional_file, "networks of data centres, one prefix a line; empty: none")
     ] = None
+    blocked_domains_file: Annotated[
+        Path | None,
+        Is(values.optional_file, "domains that no post may link to, nor to those beneath, one a line; empty: none"),
+    ] = None
+    protected_domains_file: Annotated[
+        Path | None,
+        Is(values.optional_file, "domains, beside the well-known ones, that no link may imitate, one a line"),
+    ] = None
     network_events_per_minute: Annotated[
         int, Is(values.whole(1, 1_000_000), "browser events that a /24 or /48 may send in a minute and still count")
     ] = 600
@@ -206,6 +255,66 @@ class Settings:
             "whether bidders' URLs may lead to private and local addresses: allow is for tests alone",
         ),
     ] = "refuse"
+    follow_short_links: Annotated[
+        str,
+        Is(
+            values.choice("off", "on"),
+            "whether posts' short links are asked where they lead, over the network; off: a person looks at such posts",
+        ),
+    ] = "off"
+    unchecked_posts: Annotated[
+        str,
+        Is(
+            values.choice("hold", "show"),
+            "what moderation did not clear: hold it for a person, or show all without looking, for tests alone",
+        ),
+    ] = "hold"
+    uploads_a_day: Annotated[
+        int,
+        Is(
+            values.whole(1, 1_000_000),
+            "uploads that a creator without a tier may start in a day; 2, 4, 8 times by tier",
+        ),
+    ] = 60
+    upload_mib_a_day: Annotated[
+        int, Is(values.whole(1, 1_000_000), "MiB of these together, as they are announced; 2, 4, 8 times by tier")
+    ] = 1_024
+    returns_days: Annotated[
+        int, Is(values.whole(0, 400), "days after which what a post sold counts as kept, and speaks for its creator")
+    ] = 14
+    picture_hosts: Annotated[
+        tuple[str, ...],
+        Is(
+            values.hosts,
+            "hosts whose pictures a post may show by address, as cdn.shop.example, several with commas; * is any. "
+            "Empty: uploads alone",
+        ),
+    ] = ()
+    media_store: Annotated[
+        str, Is(values.choice("folder", "s3"), "where photos and videos are kept: in the data folder, or in a bucket")
+    ] = "folder"
+    media_cdn_url: Annotated[
+        str,
+        Is(values.public_url, "address of the CDN that serves media and has haat as its origin; empty: public_url"),
+    ] = ""
+    s3_bucket: Annotated[str, Is(values.bucket, "private bucket for media_store s3; empty: none")] = ""
+    s3_endpoint_url: Annotated[
+        str, Is(values.public_url, "address of an object store that speaks S3; empty: the one of Amazon's region")
+    ] = ""
+    s3_region: Annotated[str, Is(values.word, "region of the bucket, as eu-central-1; empty: as boto3 finds it")] = ""
+    s3_access_key: Annotated[
+        str, Is(values.secret, "access key of the bucket; empty: as boto3 finds it", secret=True)
+    ] = field(default="", repr=False)
+    s3_secret_key: Annotated[
+        str, Is(values.secret, "secret key of the bucket; empty: as boto3 finds it", secret=True)
+    ] = field(default="", repr=False)
+    upload_ttl_s: Annotated[int, Is(values.seconds(60, 86_400), "how long the address of an upload is good for")] = 900
+    image_max_mib: Annotated[int, Is(values.whole(1, 100), "largest picture that is taken, in MiB")] = 20
+    image_max_megapixels: Annotated[
+        int, Is(values.whole(1, 200), "most pixels of a picture, in millions; bounds the memory it takes to open it")
+    ] = 50
+    video_max_mib: Annotated[int, Is(values.whole(1, 4_096), "largest video that is taken, in MiB")] = 200
+    video_max_s: Annotated[int, Is(values.seconds(1, 14_400), "longest video that is taken")] = 180
     tls_cert: Annotated[
         Path | None, Is(values.optional_file, "PEM file of the server's certificate; empty: no TLS")
     ] = None

@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from app.durations import duration_ms
 from common import money
+from common.errors import InvalidInput
+from common.nodes import checked_node
 from exchange.openrtb.publishers import ANY_ORIGIN, Publisher
 
 T = TypeVar("T")
@@ -20,6 +22,7 @@ Reader = Callable[[object], T]
 
 _WHOLE = re.compile(r"[+-]?\d{1,19}")
 _DECIMAL = re.compile(r"\d{1,9}(\.\d{1,9})?")
+_ADDRESS = re.compile(r"([A-Za-z0-9.-]{1,200}|\[[0-9A-Fa-f:.]{2,45}\]):\d{1,5}")
 _PUBLISHER = re.compile(r"[\x21-\x3a\x3c\x3e-\x7e]{1,64}")
 _TENANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]{1,253}(:\d{1,5})?")
@@ -49,6 +52,23 @@ def seconds(least: int, most: int) -> Reader[int]:
 def milliseconds(least: int, most: int) -> Reader[int]:
     """Whole milliseconds within `least`..`most`; takes "1s" too."""
     return _duration("ms", 1, least, most)
+
+
+def node(raw: object) -> str:
+    """The name of a node."""
+    if not isinstance(raw, str):
+        raise ValueError("give a name")
+    try:
+        return checked_node(raw)
+    except InvalidInput as error:
+        raise ValueError(error.errors[0].remedy) from None
+
+
+def optional_address(raw: object) -> str:
+    """host:port, or nothing."""
+    if not isinstance(raw, str) or (raw and not _ADDRESS.fullmatch(raw)):
+        raise ValueError("give host:port, as 10.0.0.7:50051")
+    return raw
 
 
 def _duration(unit: str, unit_ms: int, least: int, most: int) -> Reader[int]:
@@ -108,6 +128,31 @@ def currency(raw: object) -> str:
     if not isinstance(raw, str) or not money.is_currency(raw.strip()):
         raise ValueError("give an ISO 4217 code in capitals, such as EUR")
     return raw.strip()
+
+
+def hosts(raw: object) -> tuple[str, ...]:
+    """Names of hosts with commas or as a list; `*` is any."""
+    entries = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(entries, (list, tuple)) or not all(isinstance(entry, str) for entry in entries):
+        raise ValueError("give names of hosts, such as cdn.shop.example, or *")
+    names = tuple(entry.strip().lower() for entry in entries if entry.strip())
+    if not all(name == "*" or re.fullmatch(r"[a-z0-9._-]{1,253}", name) for name in names):
+        raise ValueError("give names of hosts, such as cdn.shop.example, or *")
+    return names
+
+
+def bucket(raw: object) -> str:
+    """A name of a bucket, or nothing."""
+    if not isinstance(raw, str) or (raw and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", raw)):
+        raise ValueError("give 3 to 63 small letters, digits, dots and hyphens")
+    return raw
+
+
+def word(raw: object) -> str:
+    """Letters, digits and hyphens, or nothing."""
+    if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9-]{0,64}", raw):
+        raise ValueError("give letters, digits and hyphens")
+    return raw
 
 
 def public_url(raw: object) -> str:

@@ -1,6 +1,7 @@
 """What can be set, what is it set to, and who said so?
 
-Read in this order: flags, the environment (HAAT_*), one TOML file, defaults. Nothing else reads the environment.
+Read in this order: flags, the environment (HAAT_*), one TOML file, a profile, defaults. Nothing else reads
+the environment.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from typing import Any, get_type_hints
 import msgspec
 
 from app.outside_bidders import OutsideBidder
-from app.setting_list import Is, Settings
+from app.profile_files import profile_file
+from app.setting_access import read_secrets, wrong_access
+from app.setting_engines import without_password
+from app.setting_list import Is
+from app.setting_list_engines import Settings
 from common.errors import FieldError, InvalidInput
 from exchange.openrtb.publishers import Publisher
 
@@ -58,13 +63,15 @@ def load(
     flags: Mapping[str, object] | None = None,
     *,
     config: Path | None = None,
+    profile: str | None = None,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Settings:
     """Read all sources and check all values; InvalidInput names every bad one at once.
 
     `flags` maps names of settings to values; those that are None were not given. `config` is the TOML file, before
-    HAAT_CONFIG and before haat.toml in `folder` (the current one). Relative paths of the TOML file count from its own
+    HAAT_CONFIG and before haat.toml in `folder` (the current one); `profile` is a name of app/profiles, before
+    HAAT_PROFILE. Relative paths of the TOML file count from its own
     folder, all others from `folder`.
     """
     environment = os.environ if environment is None else environment
@@ -73,12 +80,16 @@ def load(
     found: dict[str, Any] = {}
     origins: dict[str, str] = {}
 
+    if named := profile or environment.get(PREFIX + "PROFILE"):
+        chosen = profile_file(named, "--profile" if profile else PREFIX + "PROFILE")
+        for name, raw in _toml(chosen, errors).items():
+            _take(name, raw, name, f"profile {named}", folder, found, origins, errors)
     file = _config_file(config, environment, folder)
     if file is not None:
         for name, raw in _toml(file, errors).items():
             _take(name, raw, name, str(file), file.parent, found, origins, errors)
     for variable, raw in sorted(environment.items()):
-        if variable.startswith(PREFIX) and variable != PREFIX + "CONFIG":
+        if variable.startswith(PREFIX) and variable not in (PREFIX + "CONFIG", PREFIX + "PROFILE"):
             name = variable.removeprefix(PREFIX).lower()
             _take(name, raw, variable, variable, folder, found, origins, errors)
     for name, raw in (flags or {}).items():
@@ -90,10 +101,17 @@ def load(
         found.setdefault(name, folder / getattr(_DEFAULTS, name))
     if "models_dir" not in origins and not found["models_dir"].is_dir():
         found["models_dir"] = _REPOSITORY / "models"
+    errors += read_secrets(found, origins)
     errors += _together(found, origins)
+    errors += wrong_access(found, origins)
     if errors:
         raise InvalidInput(errors)
     return Settings(**found, origins=origins)
+
+
+def environment_with(more: Mapping[str, str]) -> dict[str, str]:
+    """Our environment and these variables, for a process that is started."""
+    return {**os.environ, **more}
 
 
 def _config_file(config: Path | None, environment: Mapping[str, str], folder: Path) -> Path | None:
@@ -160,9 +178,14 @@ def _together(found: Mapping[str, Any], origins: Mapping[str, str]) -> list[Fiel
         errors.append(FieldError(missing, "empty", "give tls_cert and tls_key together"))
     if found.get("tls_client_ca") is not None and cert is None:
         errors.append(FieldError("tls_cert", "empty", "tls_client_ca needs tls_cert and tls_key"))
+    if found.get("media_store") == "s3" and not found.get("s3_bucket"):
+        errors.append(FieldError("s3_bucket", "empty", "media_store s3 needs the name of a bucket"))
     ports = [found.get(name, getattr(_DEFAULTS, name)) for name in ("grpc_port", "http_port")]
     if ports[0] == ports[1] != 0:
         errors.append(FieldError(origins.get("http_port", "http_port"), str(ports[1]), "gRPC has this port already"))
+    if found.get("ads_txt_check", "off") != "off" and not found.get("seller_domain"):
+        remedy = "give the domain by which publishers' ads.txt files name this exchange"
+        errors.append(FieldError(origins.get("seller_domain", "seller_domain"), "empty", remedy))
     return errors
 
 
@@ -181,7 +204,7 @@ def _shown(value: object, *, secret: bool) -> str:
         return ";".join(f"{entry.name}={entry.target},{entry.currency},{entry.timeout_ms}ms" for entry in value)
     if isinstance(value, tuple) and all(isinstance(entry, Publisher) for entry in value):
         value = ";".join(f"{entry.publisher_id}={','.join((entry.tenant_id, *entry.origins))}" for entry in value)
-    text = str(value)
+    text = without_password(str(value))
     # What is shown may come from outside: no control characters, no page-long values.
     return text[:200] if text.isprintable() else repr(text[:200])
 

@@ -6,6 +6,7 @@ the one before, so what was signed with it is believed until the next rotation. 
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import os
 import secrets
@@ -14,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from common.errors import BackendUnavailable
+from common.whole_files import replace_file
 from exchange.tokens import KEY_BYTES, SigningKey
 
 TOKEN_KEYS = "tokens.key"
@@ -28,7 +30,7 @@ class SigningKeys:
     def __init__(self, path: Path) -> None:
         self._path = path
         if not path.exists():
-            _write(path, [SigningKey(1, secrets.token_bytes(KEY_BYTES))])
+            _make(path)
         self._keys = _read(path)
         self._changed_ns = path.stat().st_mtime_ns
         self._looked_at = time.monotonic()
@@ -79,10 +81,15 @@ def _read(path: Path) -> tuple[SigningKey, ...]:
     return keys
 
 
+def _make(path: Path) -> None:
+    """The first key; of two processes that make it at once, one does."""
+    fresh = path.with_name(f"{path.stem}-{secrets.token_hex(8)}{path.suffix}")
+    _write(fresh, [SigningKey(1, secrets.token_bytes(KEY_BYTES))])
+    with contextlib.suppress(FileExistsError):
+        os.link(fresh, path)
+    fresh.unlink()
+
+
 def _write(path: Path, keys: list[SigningKey]) -> None:
-    fresh = path.with_suffix(".new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-        file.writelines(f"{key.number} {key.secret.hex()}\n" for key in keys)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    lines = "".join(f"{key.number} {key.secret.hex()}\n" for key in keys)
+    replace_file(path, lines.encode("ascii"), mode=0o600)

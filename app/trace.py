@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.databases import open_database
 from app.explain import find_auction, log_of, tell, time_of
 from app.settings import Settings
 from app.signing_keys import TOKEN_KEYS, SigningKeys
@@ -11,7 +12,6 @@ from backends.budget_ledger_sql import SqlBudgetLedger
 from backends.outgoing_sql import SqlOutgoingStore
 from backends.reports_sql import SqlReportStore
 from backends.sold_facts_sql import SqlNames
-from backends.sql import open_engine, sqlite_url
 from common.errors import FieldError, InvalidInput, NotFound
 from common.ids import number_of
 from common.money import exactly
@@ -32,7 +32,7 @@ def trace(settings: Settings, text: str) -> dict[str, Any]:
     auction_id, _, index = impression_id.partition(".")
     with log_of(settings) as log:
         columns, page = find_auction(log, auction_id)
-        engine = open_engine(sqlite_url(settings.data_dir))
+        engine = open_database(settings)
         try:
             story = tell(columns, page, SqlNames(engine))
             placements = story.pop("placements")
@@ -40,8 +40,8 @@ def trace(settings: Settings, text: str) -> dict[str, Any]:
                 if int(index) >= len(placements):
                     raise NotFound(f"auction {auction_id} has no placement {index}")
                 placements = [placements[int(index)]]
-            ledger = SqlBudgetLedger(engine)
-            counted, reported = ledger.counted_upto(), SqlReportStore(engine).read_upto(NOTICES.name)
+            ledger = SqlBudgetLedger(engine, node=settings.node)
+            counted, reported = ledger.counted_upto(), SqlReportStore(engine, settings.node).read_upto(NOTICES.name)
             notices, billed = _notices(log, impression_id, columns.held_at_ms, counted, reported)
             told = SqlOutgoingStore(engine).of_auction(auction_id)
         finally:
@@ -83,10 +83,10 @@ def _impression_of(settings: Settings, text: str) -> str:
     else:
         if not dot or (index.isascii() and index.isdigit() and len(index) <= 4):
             return plain
-    if 40 <= len(text) <= MOST_TOKEN_CHARS and (settings.data_dir / TOKEN_KEYS).exists():
+    if 40 <= len(text) <= MOST_TOKEN_CHARS and (settings.keys_dir / TOKEN_KEYS).exists():
         # A token that ran out still names its impression; the landing page of a click is not at hand, so its signature
         # cannot be looked at, and clicks are found by their impression id or their click id.
-        token = Tokens(SigningKeys(settings.data_dir / TOKEN_KEYS)).read(text, 0)
+        token = Tokens(SigningKeys(settings.keys_dir / TOKEN_KEYS)).read(text, 0)
         if isinstance(token, Token):
             return token.impression_id
     remedy = "give an impression_id, an auction_id or a click id of this exchange"

@@ -7,11 +7,14 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from app.haat import Haat
+from backends.answers_memory import MemoryAnswers
 from bidders.roster import ROSTER
 from exchange.auction import Auction
 from exchange.creatives.composer import Composer
-from exchange.creatives.templates import plain_urls
+from exchange.creatives.templates import PlainUrls
+from exchange.early_close import bar_of
 from exchange.inventory import InventoryCompiler
+from exchange.packed_bids import dense
 from exchange.ports import CreativeRecord, LineItemRecord
 from exchange.refusals import Refusal
 from exchange.request import PageView, Placement, PriceRule, PricingModel
@@ -51,8 +54,16 @@ def kernels_are_compiled() -> bool:
     return bool(mine) and all(is_compiled(kernel) for kernel in mine)
 
 
+def _compile_what_is_rare() -> None:
+    """What reports, replays and the answers of outside bidders need, which no made-up auction meets."""
+    nothing: NDArray[np.int64] = np.zeros(1, np.int64)
+    dense(nothing)
+    bar_of(np.zeros(1, np.int32), np.ones(1), nothing, nothing, np.array([0, 1], np.int32))
+
+
 async def warm_up(haat: Haat) -> None:
     """Compile the kernels, or load them from their cache, with arrays like those of real page views."""
+    _compile_what_is_rare()
     rows: dict[int, int] = {}
     compiler = InventoryCompiler(ranker=haat.ranker, account_row=lambda account: rows.setdefault(account, len(rows)))
     compiler.put([_ITEM, replace(_ITEM, line_item_id="warm-up-2", number=2, advertiser_domain="other.example")])
@@ -65,8 +76,8 @@ async def warm_up(haat: Haat) -> None:
         outside=(),
         ranker=haat.ranker,
         money=_Purse(),
-        answers=SessionAnswers(ttl_ms=0),
-        composer=Composer(urls=plain_urls(""), product=lambda _: None),
+        answers=SessionAnswers(MemoryAnswers(), ttl_ms=0),
+        composer=Composer(urls=PlainUrls(""), product=lambda _: None),
         publish=lambda _: None,
         hold=lambda _: None,
         observer=_Nobody(),
