@@ -17,6 +17,8 @@ from app.grpc_transports import TRANSPORTS, open_transport
 from app.serving import Running, running
 from app.settings import Settings, load
 from bench.inventory import bench_model, fill
+from bench.settled import settled
+from exchange.batching import GRPCIO_QUIET_S, Batcher
 
 
 def bench_settings(data_dir: Path) -> Settings:
@@ -42,6 +44,7 @@ async def exchange(line_items: int, seed: int) -> AsyncIterator[tuple[Running, s
         settings = bench_settings(Path(folder))
         key = await asyncio.to_thread(fill, settings, line_items, seed)
         async with running(settings) as haat:
+            await settled(haat.haat)
             yield haat, key
 
 
@@ -60,7 +63,9 @@ async def _other_door(running: Running) -> AsyncIterator[tuple[str, str]]:
     settings = running.haat.settings
     (name, *_) = (name for name in TRANSPORTS if name != settings.grpc_transport)
     settings = dataclasses.replace(settings, grpc_transport=name, grpc_port=0)
-    door = open_transport(settings, [running.haat.auction_calls.handlers()])
+    quiet_s = GRPCIO_QUIET_S if name == "grpcio" else 0.0
+    calls = running.haat.auction_calls.batched_by(Batcher(running.haat.auction.hold_auctions, quiet_s=quiet_s))
+    door = open_transport(settings, [calls.handlers()])
     await door.start()
     try:
         yield name, f"{settings.grpc_host}:{door.port}"

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from bench.exchange_server import exchange
+from bench.feed_pages import Call, whole_call
 from bench.measure import Prepare
 from bench.settings import BenchSettings
 from exchange.auction_wire import PageViewReader
@@ -13,8 +14,8 @@ from protos.exchange_pb2 import PageView
 
 
 @asynccontextmanager
-async def open_exchange(settings: BenchSettings) -> AsyncIterator[Prepare | None]:
-    """What makes a batch ready (reading the messages, untimed) and holds its auctions."""
+async def open_exchange(settings: BenchSettings) -> AsyncIterator[tuple[Prepare, Call]]:
+    """What makes a batch ready (reading the messages, untimed) and holds its auctions; what asks for a feed page."""
     async with exchange(settings.line_items, settings.seed) as (running, _):
         haat = running.haat
         reader = PageViewReader(currency=haat.settings.currency, tmax_ms=haat.settings.tmax_ms)
@@ -24,4 +25,4 @@ async def open_exchange(settings: BenchSettings) -> AsyncIterator[Prepare | None
             views = [reader.read(message, now_ms) for message in messages]
             return lambda: haat.auction.hold_auctions(views)
 
-        yield prepare
+        yield prepare, whole_call(haat, haat.accounts.create_tenant("bench").tenant_id)

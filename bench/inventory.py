@@ -9,6 +9,7 @@ from accounts.grpc_edge import Caller
 from app.haat import Haat
 from app.settings import Settings
 from app.wiring import wire
+from bench.feed_pages import store_posts
 from common.money import MICROS
 from exchange.campaign_values import (
     Advertiser,
@@ -35,6 +36,8 @@ ROOT = Path(__file__).resolve().parent.parent
 _BRANDS = 60
 _CREATIVES_A_BRAND = 20
 _SHAPES = ((Format.BANNER, 300, 250), (Format.BANNER, 728, 90), (Format.PRODUCT_LISTING, 0, 0))
+# The least and the most that a line item bids, by what it pays for; the same since the first measurement.
+_BIDS_OF = {PricingModel.CPM: (50, 500), PricingModel.CPC: (10, 120), PricingModel.CPA: (500, 6_000)}
 _COUNTRIES = ("DE", "FR", "IT", "ES", "NL", "AT", "PL")
 _WORDS = ("fashion", "clothes", "shoes", "sale", "garden", "kitchen", "travel", "books", "music", "bikes")
 _ENDLESS = Budget(total_micros=900_000_000 * MICROS)
@@ -50,13 +53,14 @@ def bench_model() -> Path:
 
 
 def fill(settings: Settings, line_items: int, seed: int) -> str:
-    """Write products, campaigns and profiles into an empty data folder; the API key of a storefront."""
+    """Write products, campaigns, posts and profiles into an empty data folder; the API key of a storefront."""
     haat = wire(settings)
     try:
         operator = Caller(haat.accounts.create_tenant("bench").tenant_id, "operator")
         chance = Random(seed)
         products = _products(haat, operator.tenant_id)
         _campaigns(haat, operator, products, line_items, chance)
+        store_posts(settings, operator.tenant_id, products, seed)
         haat.profile_store.write(
             {view.visitor.visitor_id: _profile(chance, line_items) for view in page_views(20_000, seed=seed)}
         )
@@ -119,8 +123,8 @@ def _campaigns(haat: Haat, operator: Caller, products: list[str], line_items: in
 
 def _line_item(campaign_id: str, creatives: list[Creative], products: list[str], chance: Random) -> LineItem:
     strategy = chance.choice((Strategy.BRAND_CAMPAIGN, Strategy.BRAND_CAMPAIGN, Strategy.CONTEXTUAL, Strategy.RETARGET))
-    pricing = chance.choice(tuple(PricingModel))
-    bid = {PricingModel.CPM: (50, 500), PricingModel.CPC: (10, 120), PricingModel.CPA: (500, 6_000)}[pricing]
+    pricing = chance.choice(tuple(_BIDS_OF))
+    bid = _BIDS_OF[pricing]
     targeting = Targeting(
         countries=tuple(sorted(chance.sample(_COUNTRIES, chance.randrange(1, 5)))) if chance.random() < 0.5 else (),
         categories=(chance.choice(("all", "men", "women")),) if chance.random() < 0.4 else (),

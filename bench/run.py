@@ -9,14 +9,19 @@ from typing import Any
 
 import grpc.aio
 
+from app.settings import Settings
 from bench import callers
+from bench.feed_pages import RANKING, WHOLE_CALL, measure_calls, ranking
 from bench.in_process import open_exchange
 from bench.measure import Round, measure, measure_in_process
+from bench.post_checks import POST_CHECK, checking
 from bench.report import ECHO, NATIVE_ECHO
 from bench.server import ServerProcess, start_echo, start_server
 from bench.settings import BenchSettings, cores
 from client.exchange import ExchangeClient
 from loadgen.synthetic import FreshViews, page_views
+
+IN_PROCESS = "in process, batches, no transport"
 
 Say = Callable[[str], None]
 _Row = tuple[str, ServerProcess, Callable[[ServerProcess, BenchSettings, FreshViews], callers.Caller], int]
@@ -48,9 +53,7 @@ async def run(settings: BenchSettings, say: Say) -> tuple[dict[str, list[Round]]
             start_echo(answer_bytes, server_core, "native") as native_echo,
         ):
             found = await _rounds(settings, say, exchange, (echo, native_echo), views)
-    in_process = [one async for one in _in_process(settings, say, views)]
-    if in_process:
-        found["in process, batches, no transport"] = in_process
+    found |= await _in_process(settings, say, views)
     conditions["load_average_after"] = os.getloadavg()[0]
     return found, conditions
 
@@ -86,13 +89,17 @@ async def _rounds(
     return found
 
 
-async def _in_process(settings: BenchSettings, say: Say, views: FreshViews) -> Any:
-    async with open_exchange(settings) as prepare:
-        if prepare is None:
-            return
+async def _in_process(settings: BenchSettings, say: Say, views: FreshViews) -> dict[str, list[Round]]:
+    found: dict[str, list[Round]] = {IN_PROCESS: [], RANKING: [], WHOLE_CALL: [], POST_CHECK: []}
+    rank, check = ranking(settings.seed), checking(Settings(), settings.seed)
+    async with open_exchange(settings) as (prepare, get_feed):
         for number in range(1, settings.rounds + 1):
             say(f"round {number} of {settings.rounds}: in process")
-            yield await measure_in_process(prepare, views.next, settings)
+            found[IN_PROCESS].append(await measure_in_process(prepare, views.next, settings))
+            found[RANKING].append(await measure_calls(rank, settings))
+            found[WHOLE_CALL].append(await measure_calls(get_feed, settings))
+            found[POST_CHECK].append(await measure_calls(check, settings))
+    return found
 
 
 async def _answer_bytes(exchange: ServerProcess, settings: BenchSettings, views: FreshViews) -> int:

@@ -28,10 +28,10 @@ class BenchSettings:
     # Serves the exchange with `line_items` loaded, and prints "ready TARGET API_KEY [TRANSPORT=TARGET …]" when it takes
     # calls.
     server_command: tuple[str, ...] = (sys.executable, "-m", "bench.exchange_server")
-    server_start_s: float = 120.0
+    server_start_s: float = 300.0
 
 
-QUICK = BenchSettings(rounds=1, warmup_s=0.5, seconds=1.5, server_start_s=180.0)
+QUICK = BenchSettings(rounds=1, warmup_s=0.5, seconds=1.5, server_start_s=300.0)
 
 
 def cores() -> tuple[int, int] | None:
