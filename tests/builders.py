@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.answers_memory import MemoryAnswers
 from bidders.roster import ROSTER
 from common.clock import SteppedClock
 from exchange.able_bids import able_bids, with_runs_of
@@ -17,18 +18,22 @@ from exchange.bidder_terms import BidderTerms
 from exchange.bidding import OutsideBid, OutsideBidder
 from exchange.callout import Callout
 from exchange.creatives.composer import Composer
-from exchange.creatives.templates import plain_urls
+from exchange.creatives.templates import PlainUrls
 from exchange.currencies import BUILT_IN
 from exchange.holds import WonBatch
 from exchange.inventory import InventoryCompiler, Snapshot
+from exchange.near_products import NearProducts
 from exchange.pacing_draw import NOBODY, Paces
-from exchange.ports import CreativeRecord, LineItemRecord, PageColumns
+from exchange.ports import AnswerCache, CreativeRecord, LineItemRecord, PageColumns, Ranker
 from exchange.refusals import Refusal
 from exchange.request import Format, PageView, Placement, PriceRule, PricingModel
 from exchange.session_answers import SessionAnswers
 from exchange.session_impressions import SessionImpressions
+from exchange.viewable_rates import Place, Shown, ViewableRates
+from exchange.visitor import Visitor
+from streams.affinities import with_added
 from streams.auction_block import AuctionColumns
-from streams.ports import Profile
+from streams.ports import AddedAffinities, Impression, Profile
 from streams.product import Product
 
 ALL_PERMISSIONS = 15
@@ -150,6 +155,21 @@ class KnownVisitors:
     def write(self, profiles: dict[str, Profile]) -> None:
         self.profiles.update(profiles)
 
+    def add_impressions(self, impressions: Sequence[Impression]) -> None:
+        for visitor_id, line_item_number, at_ms, creative_number in impressions:
+            profile = self.profiles.setdefault(visitor_id, Profile())
+            profile.seen_line_items.append(line_item_number)
+            profile.seen_at_ms.append(at_ms)
+            profile.seen_creatives.append(creative_number)
+
+    def add_affinities(self, additions: Sequence[AddedAffinities]) -> None:
+        for visitor_id, weights, _ in additions:
+            profile = self.profiles.setdefault(visitor_id, Profile())
+            profile.affinities = with_added(profile.affinities, weights)
+
+    def sync(self) -> None:
+        pass
+
     def erase(self, visitor_id: str) -> bool:
         return self.profiles.pop(visitor_id, None) is not None
 
@@ -199,12 +219,16 @@ class Market:
         session_answer_ttl_ms: int = 30_000,
         product: Callable[[str], Product | None] = lambda _: None,
         squashing: float = 1.0,
-        ranker: FlatRanker | None = None,
+        ranker: Ranker | None = None,
         paces: Callable[[Sequence[int]], Paces] = lambda _: NOBODY,
+        viewable: Mapping[Place, Shown] | None = None,
+        shared_answers: AnswerCache | None = None,
+        find: bool = False,
+        near: NearProducts | None = None,
     ) -> None:
         self.clock = SteppedClock()
         self.purse = Purse()
-        self.ranker = ranker or FlatRanker(chance)
+        self.ranker: Ranker = ranker or FlatRanker(chance)
         self.compiler = InventoryCompiler(
             ranker=self.ranker,
             account_row=self.purse.row_of,
@@ -212,7 +236,16 @@ class Market:
             engagement_value_micros=engagement_value_micros,
             rate_of=lambda currency: BUILT_IN.factor(currency, "EUR"),
         )
-        composer = Composer(urls=plain_urls(PUBLIC_URL), product=product)
+        # The documents that players fetch, by impression.
+        self.films: dict[str, str] = {}
+        composer = Composer(urls=PlainUrls(PUBLIC_URL), product=product, keep_video=self.films.__setitem__)
+        self.answers = SessionAnswers(
+            MemoryAnswers(),
+            ttl_ms=session_answer_ttl_ms,
+            shared=shared_answers,
+            refreshed=composer.refreshed,
+            adopted=composer.adopt,
+        )
         self.tally = Tally()
         self.sessions = SessionImpressions()
         self.published: list[AuctionColumns] = []
@@ -227,7 +260,7 @@ class Market:
             outside=[Callout(bidder, self.clock, terms=terms or BidderTerms()) for bidder in outside],
             ranker=self.ranker,
             money=self.purse,
-            answers=SessionAnswers(ttl_ms=session_answer_ttl_ms, refreshed=composer.refreshed),
+            answers=self.answers,
             composer=composer,
             publish=publish or self.published.append,
             hold=self.held.append,
@@ -237,7 +270,14 @@ class Market:
             sessions=self.sessions,
             squashing=squashing,
             paces=paces,
+            viewable=ViewableRates(viewable),
+            find=self.find if find else None,
+            widened=near.widened if near is not None else None,
         )
+
+    async def find(self, views: Sequence[PageView], visitors: Sequence[Visitor]) -> Snapshot:
+        """The inventory for these page views, in a market that finds it for each batch."""
+        raise NotImplementedError
 
     def load(self, items: Iterable[LineItemRecord]) -> Snapshot:
         """Take line items in and swap the snapshot."""

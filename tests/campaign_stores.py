@@ -16,13 +16,13 @@ from accounts.tenants import Accounts
 from backends.accounts_sql import SqlAccountStore
 from backends.budget_ledger_sql import SqlBudgetLedger
 from backends.campaigns_sql import SqlCampaignStore
-from backends.sql import open_engine, sqlite_url
 from backends.statistics_sql import SqlStatisticsStore
 from common.clock import SteppedClock
 from common.ids import new_id
 from exchange.campaign_values import Advertiser, Budget, Campaign, Creative, LineItem
 from exchange.campaigns import Campaigns, Write
 from exchange.statistics import Statistics
+from tests.databases import open_database
 
 ADVERTISER = Advertiser(name="Chairs of Dhaka", domain="chairs.example")
 CAMPAIGN = Campaign(
@@ -90,7 +90,7 @@ class CampaignWorld:
 @contextmanager
 def campaign_world(data_dir: Path) -> Iterator[CampaignWorld]:
     """Open the database of a folder, and close it in the end."""
-    engine = open_engine(sqlite_url(data_dir))
+    engine = open_database(data_dir)
     try:
         yield CampaignWorld(engine, SteppedClock())
     finally:

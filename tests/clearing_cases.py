@@ -43,6 +43,7 @@ def as_bids(rows: Sequence[Mapping[str, Any]]) -> Bids:
         pricing=column("pricing", 1, np.uint8),
         bid_micros=column("bid_micros", 0, np.int64),
         click_probability=column("click_probability", 0.0, np.float64),
+        viewable=column("viewable", 1.0, np.float64),
         advertiser=np.array([row.get("advertiser", 1000 + at) for at, row in enumerate(rows)], np.int64),
         product=column("product", -1, np.int64),
         category=column("category", -1, np.int64),
@@ -50,6 +51,7 @@ def as_bids(rows: Sequence[Mapping[str, Any]]) -> Bids:
         rate=column("rate", 1.0, np.float64),
         account=account,
         campaign_account=np.where(account >= 0, account + 100, -1).astype(np.int32),
+        own_floor_micros=column("own_floor_micros", -1, np.int64),
         outcome=np.array(
             [CODE_INDEX[Refusal[row["refused"].upper()]] if "refused" in row else PENDING for row in rows], np.int32
         ),

@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.clock import SteppedClock
+from common.consent import Permission
 from feed.actions import Action, ActionKind
 from feed.cursor import Chain
 from feed.index import FeedIndex, Shelf
+from feed.learned import LearnedRanking
 from feed.page import Page
+from feed.ports import CheckedPicture, SessionStore
 from feed.post import Post, PostDraft, ProductTag
+from feed.recommender.ports import Recommender
 from feed.sessions import InProcessSessions, Session
 from feed.timeline import Timeline
+from feed.verdict import Finding, Outcome, Verdict
 from feed.view import FeedQuery, View, gather
 from streams.product import Product
 
@@ -59,6 +64,26 @@ class Shop:
         return [self.by_id.get(product_id) for product_id in product_ids]
 
 
+class ToldChecker:
+    """PostChecker that says what a test tells it to; `seen` are the captions that it was asked for."""
+
+    def __init__(self) -> None:
+        self.verdict = Verdict(Outcome.CLEAN, 0.0, checked_by="test")
+        self.broken = False
+        self.seen: list[str] = []
+        self.pictures: list[CheckedPicture] = []
+
+    def says(self, outcome: Outcome, *findings: Finding) -> None:
+        self.verdict = Verdict(outcome, 0.5, findings, "test")
+
+    def check(self, post: Post, pictures: Sequence[CheckedPicture], *, again: bool = False) -> Verdict:
+        self.seen.append(post.caption)
+        self.pictures = list(pictures)
+        if self.broken:
+            raise RuntimeError("the checker is broken")
+        return self.verdict
+
+
 class Visitors:
     """Profiles over a dictionary; `read` names every visitor that was looked up."""
 
@@ -79,16 +104,28 @@ class Visitors:
 class Feed:
     """A timeline over posts and products, and short ways to ask it."""
 
-    def __init__(self, posts: Sequence[Post] = (), products: Sequence[Product] = ()) -> None:
+    def __init__(
+        self,
+        posts: Sequence[Post] = (),
+        products: Sequence[Product] = (),
+        *,
+        learned: LearnedRanking | None = None,
+        sessions: SessionStore | None = None,
+    ) -> None:
         self.clock = SteppedClock(NOW_MS)
         self.shop = Shop(products)
         self.visitors = Visitors()
-        self.sessions = InProcessSessions()
+        self.sessions: SessionStore = sessions if sessions is not None else InProcessSessions()
         self.index = FeedIndex(products=self.shop)
         self.index.fold(posts)
-        self.timeline = Timeline(
-            index=self.index, sessions=self.sessions, products=self.shop, profiles=self.visitors, clock=self.clock
-        )
+        self.timeline = self.timeline_with(None, learned=learned)
+
+    def timeline_with(self, recommender: Recommender | None, *, learned: LearnedRanking | None = None) -> Timeline:
+        """A timeline over the same feed that asks this recommender."""
+        return Timeline(
+            index=self.index, sessions=self.sessions, products=self.shop, profiles=self.visitors, clock=self.clock,
+            learned=learned, recommender=lambda: recommender,
+        )  # fmt: skip
 
     @property
     def shelf(self) -> Shelf:
@@ -101,6 +138,7 @@ class Feed:
     def query(self, **changes: Any) -> FeedQuery:
         facts: dict[str, Any] = {
             "tenant_id": TENANT, "session_id": SESSION, "now_ms": self.clock.now_ms(), "chain": Chain(1),
+            "permissions": Permission.REMEMBER | Permission.PERSONALISE_CONTENT,
         }  # fmt: skip
         return FeedQuery(**{**facts, **changes})
 

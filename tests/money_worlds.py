@@ -10,6 +10,7 @@ from accounts.ports import Caller
 from backends.alerts_sql import SqlAlertStore
 from backends.balances_sql import SqlBalanceStore
 from backends.invoices_sql import SqlInvoiceStore
+from backends.payouts_sql import SqlPayoutStore
 from backends.revenue_sql import SqlRevenueStore
 from common.ids import new_id
 from exchange.alerts import Alerts
@@ -18,6 +19,7 @@ from exchange.bulk_import import BulkImport
 from exchange.campaign_edits import CampaignEdits
 from exchange.campaigns import Write
 from exchange.invoices import Invoices
+from exchange.payouts import Payouts
 from exchange.ports import CAMPAIGN_ACCOUNTS, Spend
 from exchange.revenue import Revenue
 from tests.campaign_stores import CampaignWorld, campaign_world
@@ -35,6 +37,7 @@ class MoneyWorld:
         self.edits = CampaignEdits(campaigns=world.campaigns, store=world.store)
         self.files = BulkImport(campaigns=world.campaigns, store=world.store, clock=clock)
         self.revenue = Revenue(SqlRevenueStore(engine))
+        self.payouts = Payouts(store=SqlPayoutStore(engine), clock=clock, currency="EUR")
         self.advertiser, self.campaign, self.creative, self.item = world.a_whole_campaign()
         self.advertiser_id = self.advertiser.advertiser_id
         self._offset = 0

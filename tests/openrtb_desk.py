@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
@@ -14,10 +14,13 @@ from starlette.types import Message
 
 from accounts.ports import Caller
 from exchange.answer import Answer
+from exchange.bidding import OutsideBidder
 from exchange.openrtb.auctions import OpenRtbAuctions
+from exchange.openrtb.buyer_ids import Sharing
 from exchange.openrtb.edge import PATH, OpenRtbEdge
 from exchange.openrtb.grpc_edge import OpenRtbCalls
 from exchange.openrtb.publishers import Publisher, Publishers
+from exchange.openrtb.seller_check import SellerCheck
 from exchange.openrtb.signals import Consent, without_decoders
 from exchange.openrtb.to_page_view import Terms
 from exchange.ports import LineItemRecord
@@ -72,12 +75,20 @@ class Desk:
         consent: Consent = without_decoders,
         chance: float = 0.01,
         passes_on: bool = True,
+        outside: Sequence[OutsideBidder] = (),
+        sharing: Sharing | None = None,
+        sellers: SellerCheck | None = None,
     ) -> None:
-        self.market = Market(items, chance=chance)
+        self.market = Market(items, chance=chance, outside=outside)
         self.views: list[PageView] = []
-        terms = Terms("EUR", 50, 10, OurNode("exchange.example"), passes_on)
+        terms = Terms("EUR", 50, 10, OurNode("exchange.example"), passes_on, sharing or Sharing())
         self.auctions = OpenRtbAuctions(
-            hold_auction=self._hold, clock=self.market.clock, terms=terms, rates=Rates(), consent=consent
+            hold_auction=self._hold,
+            clock=self.market.clock,
+            terms=terms,
+            rates=Rates(),
+            consent=consent,
+            sellers=sellers,
         )
         publishers = Publishers(Keys(), [Publisher("pub-1", SHOP, (ORIGIN,)), Publisher("app-1", SHOP, ("*",))])
         self.edge = OpenRtbEdge(self.auctions, publishers, max_bytes=MAX_BYTES)

@@ -35,8 +35,8 @@ def campaign_of(line_item: int) -> int:
 
 
 def pricing_of(line_item: int) -> PricingModel:
-    """One line item of each pricing model in a campaign."""
-    return PricingModel(line_item % 3 + 1)
+    """Line items of each pricing model in turn; every sixth pays for what is in view."""
+    return PricingModel.VCPM if line_item % 6 == 0 else PricingModel(line_item % 3 + 1)
 
 
 FACTS = Facts(
@@ -48,12 +48,19 @@ FACTS = Facts(
 )
 
 
+def by_the_thousand(kind: int, pricing: PricingModel) -> bool:
+    """Is this the notice by which an ad is one of the thousand that its price is for?"""
+    return (kind, pricing) in ((1, PricingModel.CPM), (4, PricingModel.VCPM))
+
+
 def reserve_of(sold: Sold) -> int:
-    """What an auction reserves: a click in twenty, a conversion in two hundred."""
+    """What an auction reserves: every second in view, a click in twenty, a conversion in two hundred."""
     if not sold.line_item:
         return 0
     if sold.pricing == PricingModel.CPM:
         return reserve_for_impression(sold.price_micros)
+    if sold.pricing == PricingModel.VCPM:
+        return max(1, math.ceil(sold.price_micros / 2000))
     return max(1, math.ceil(sold.price_micros / (20 if sold.pricing == PricingModel.CPC else 200)))
 
 
@@ -74,6 +81,7 @@ def a_batch(
     book: BudgetBook, held_at_ms: int, sold: Sequence[Sold], visitor_id: str = ""
 ) -> tuple[WonBatch, list[str]]:
     """(the batch, the impression ids in the order of `sold`); `reserve` was called for each."""
+    in_order, sold = sold, sorted(sold, key=lambda entry: (entry.page, entry.index))
     pages = max((entry.page for entry in sold), default=-1) + 1
     auction_ids = [text_of(number) for number in new_ids(pages, held_at_ms)]
 
@@ -108,7 +116,7 @@ def a_batch(
             if not s.line_item
         },
     )
-    return batch, [f"{auction_ids[s.page]}.{s.index}" for s in sold]
+    return batch, [f"{auction_ids[s.page]}.{s.index}" for s in in_order]
 
 
 def columns_of(batch: WonBatch) -> AuctionColumns:

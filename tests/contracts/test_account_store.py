@@ -9,8 +9,10 @@ import pytest
 
 from accounts.ports import AccountStore, Caller, KeyRecord, Tenant
 from backends.accounts_sql import SqlAccountStore
-from backends.sql import open_engine, sqlite_url
 from common.errors import Conflict, NotFound
+from tests.databases import open_database
+
+pytestmark = pytest.mark.on_every_database
 
 SHOP = Tenant("1" * 32, "shop", 5)
 KEY = KeyRecord("a" * 32, "f" * 64, SHOP.tenant_id, "storefront", 6)
@@ -18,7 +20,7 @@ KEY = KeyRecord("a" * 32, "f" * 64, SHOP.tenant_id, "storefront", 6)
 
 @contextmanager
 def _sqlite(folder: Path) -> Iterator[AccountStore]:
-    engine = open_engine(sqlite_url(folder))
+    engine = open_database(folder)
     try:
         yield SqlAccountStore(engine)
     finally:
@@ -49,8 +51,8 @@ def test_keys_that_stand_have_callers(store: AccountStore) -> None:
     store.add_key(KEY)
     store.add_key(msgspec.structs.replace(KEY, key_id="b" * 32, key_sha256="e" * 64, role="operator"))
     assert store.callers() == {
-        "f" * 64: Caller(SHOP.tenant_id, "storefront"),
-        "e" * 64: Caller(SHOP.tenant_id, "operator"),
+        "f" * 64: Caller(SHOP.tenant_id, "storefront", KEY.key_id),
+        "e" * 64: Caller(SHOP.tenant_id, "operator", "b" * 32),
     }
 
     assert store.revoke_key(KEY.key_id, 7)

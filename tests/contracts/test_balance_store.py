@@ -15,6 +15,8 @@ from common.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from exchange.balances import AccountKind, Entry, Terms, Towards, Transaction
 from tests.money_worlds import MoneyWorld, money_world
 
+pytestmark = pytest.mark.on_every_database
+
 
 @pytest.fixture(params=["sqlite"])
 def money(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MoneyWorld]:

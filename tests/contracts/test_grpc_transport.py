@@ -25,6 +25,8 @@ from common.errors import BackendUnavailable, FieldError, InvalidInput
 from protos import campaigns_pb2
 from tests.http2_peer import SERVICE, Handlers
 
+pytestmark = pytest.mark.slow
+
 LARGE = 5 << 20
 RICH = "haat.test.v1.Rich"
 Test = Callable[["Door"], Coroutine[Any, Any, None]]

@@ -1,31 +1,34 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Engine
 
+from backends.line_items_elasticsearch import ElasticsearchLineItemSource
 from backends.line_items_sql import SqlLineItemSource
 from exchange.campaign_values import Budget, Cap, CapScope, FrequencyCap, ReviewState, Schedule, State, Targeting
 from exchange.ports import LineItemSource, MediaFile
-from tests.campaign_stores import LINE_ITEM, CampaignWorld, campaign_world
+from tests.campaign_stores import LINE_ITEM, CampaignWorld
+from tests.elastic_worlds import ElasticWorld, IndexedSource, elastic, world
 
-SOURCES: dict[str, Callable[[Engine], LineItemSource]] = {"sqlite": SqlLineItemSource}
+__all__ = ["elastic", "world"]
+
+pytestmark = pytest.mark.on_every_database
+
+SOURCES = [pytest.param("sql"), pytest.param("elasticsearch", marks=pytest.mark.services)]
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[CampaignWorld]:
-    with campaign_world(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture(params=SOURCES.values(), ids=list(SOURCES))
+@pytest.fixture(params=SOURCES)
 def source(request: pytest.FixtureRequest, world: CampaignWorld) -> LineItemSource:
-    made: LineItemSource = request.param(world.engine)
-    return made
+    if request.param == "sql":
+        return SqlLineItemSource(world.engine)
+    elastic: ElasticWorld = request.getfixturevalue("elastic")
+    elastic.ensure()
+    elastic.empty()
+    index = elastic.campaign_index(world)
+    return IndexedSource(index, ElasticsearchLineItemSource(elastic.indices, index.projection))
 
 
 def test_nothing_is_sequence_zero(source: LineItemSource) -> None:
@@ -150,6 +153,7 @@ def test_a_change_brings_the_line_items_it_touches_and_no_others(world: Campaign
         assert not set(stopped) & set(by_id)
 
 
+@pytest.mark.slow
 def test_following_the_changes_comes_to_the_same_as_reading_all(world: CampaignWorld, source: LineItemSource) -> None:
     sequence, followed = 0, {}
     _, campaign, creative, first = world.a_whole_campaign()

@@ -11,14 +11,20 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import Engine, select
 
-from backends.posts_sql import REPEATED_WITHIN_MS, SqlPostStore
-from backends.sql import open_engine, sqlite_url
+from backends.posts_sql import SqlPostStore
+from backends.reactions_sql import SqlReactionStore
 from backends.sql_tables_outbox import OUTBOX
 from common.errors import Conflict
-from feed.ports import Count, PostStore
-from feed.post import PostState, ProductTag
-from streams.schemas import PostChanged
+from feed.actions import ActionKind
+from feed.ports import ErasedPosts, PostStore, Reaction
+from feed.post import Post, PostMedia, PostState, ProductTag
+from feed.post_states import Actor, StateStep
+from feed.verdict import Finding, Label, Outcome, Verdict
+from streams.feed_events import PostChanged
+from tests.databases import open_database
 from tests.feed_builders import NOW_MS, TENANT, a_post
+
+pytestmark = pytest.mark.on_every_database
 
 
 class Opened:
@@ -30,8 +36,12 @@ class Opened:
         self.store: PostStore = self.reopened()
 
     def reopened(self) -> PostStore:
-        self._engines.append(open_engine(sqlite_url(self._folder)))
+        self._engines.append(open_database(self._folder))
         return SqlPostStore(self._engines[-1], portion=7)
+
+    def like(self, post: Post) -> None:
+        liked = Reaction(ActionKind.LIKE, post.post_id, b"a" * 16, True)
+        SqlReactionStore(self._engines[-1]).react(post.tenant_id, b"ann", [liked], NOW_MS)
 
     def told(self) -> list[PostChanged]:
         with self._engines[-1].connect() as connection:
@@ -54,6 +64,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
     made.close()
 
 
+VERDICT = Verdict(Outcome.LIMITED, 0.7, (Finding(Label.SPAM, 0.9, 0.8, "caption", "buy now"),), "v1")
 POST = a_post(
     1,
     caption="A look 👢\nand more",
@@ -85,7 +96,7 @@ def test_a_key_that_was_used_for_another_request_is_a_conflict_and_changes_nothi
     with pytest.raises(Conflict):
         opened.store.create(replace(POST, post_id="f" * 32), "key", "other", NOW_MS)
     with pytest.raises(Conflict):
-        opened.store.withdraw(TENANT, POST.post_id, "key", "other", NOW_MS)
+        opened.store.change(replace(POST, revision=2), "key", "other", NOW_MS)
     with pytest.raises(Conflict):
         opened.store.written(TENANT, "key", "other")
     assert list(opened.store.all()) == [POST]
@@ -103,56 +114,143 @@ def test_another_tenant_finds_nothing_and_withdraws_nothing(opened: Opened) -> N
     opened.store.create(POST, "key", "digest", NOW_MS)
 
     assert opened.store.get("b" * 32, POST.post_id) is None
-    assert opened.store.withdraw("b" * 32, POST.post_id, "key", "digest", NOW_MS) is None
-    opened.store.count("b" * 32, [Count(POST.post_id, b"a" * 16, likes=1)], NOW_MS)
+    assert opened.store.change(replace(POST, tenant_id="b" * 32, revision=2), "key", "digest", NOW_MS) is None
+    assert opened.store.revisions("b" * 32, POST.post_id, 9, 9) == []
+    assert opened.store.history("b" * 32, POST.post_id, 9, 9) == []
+    assert opened.store.by_creator("b" * 32, POST.creator_id, 0, None, 9) == []
+    assert opened.store.erase_creator("b" * 32, POST.creator_id, NOW_MS).posts == ()
     assert opened.store.get(TENANT, POST.post_id) == POST
 
 
-def test_withdrawing_is_told_once(opened: Opened) -> None:
-    opened.store.create(POST, "key", "digest", NOW_MS)
-    withdrawn = replace(POST, state=PostState.WITHDRAWN, revision=2)
+WITHDRAWN = replace(POST, state=PostState.WITHDRAWN, revision=2)
+STEP = StateStep(NOW_MS, Actor.CREATOR, "creator-1", None, PostState.CLEAN, "", 1)
 
-    assert opened.store.withdraw(TENANT, POST.post_id, "key 2", "d2", NOW_MS + 5) == withdrawn
-    assert opened.store.withdraw(TENANT, POST.post_id, "key 2", "d2", NOW_MS + 6) == withdrawn
-    assert opened.store.withdraw(TENANT, POST.post_id, "key 3", "d2", NOW_MS + 7) == withdrawn
-    assert opened.reopened().get(TENANT, POST.post_id) == withdrawn
+
+def test_a_change_is_told_once_and_answered_again(opened: Opened) -> None:
+    opened.store.create(POST, "key", "digest", NOW_MS)
+
+    assert opened.store.change(WITHDRAWN, "key 2", "d2", NOW_MS + 5) == WITHDRAWN
+    assert opened.store.change(WITHDRAWN, "key 2", "d2", NOW_MS + 6) == WITHDRAWN
+    opened.store.remember(WITHDRAWN, "key 3", "d2", NOW_MS + 7)
+    assert opened.store.written(TENANT, "key 3", "d2") == WITHDRAWN
+    assert opened.reopened().get(TENANT, POST.post_id) == WITHDRAWN
     assert [(event.state, event.revision, event.changed_at_ms) for event in opened.told()] == [
         (1, 1, NOW_MS), (2, 2, NOW_MS + 5),
     ]  # fmt: skip
 
 
-def test_an_action_counts_once_also_after_a_restart(opened: Opened) -> None:
-    opened.store.create(POST, "key", "digest", NOW_MS)
-    like, save = Count(POST.post_id, b"a" * 16, likes=1), Count(POST.post_id, b"b" * 16, saves=1)
-
-    assert opened.store.count(TENANT, [like, save, like], NOW_MS) == [True, True, False]
-    assert opened.reopened().count(TENANT, [save, like], NOW_MS + 86_400_000) == [False, False]
-    assert opened.reopened().get(TENANT, POST.post_id) == replace(POST, likes=1, saves=1)
-    assert opened.store.count(TENANT, [], NOW_MS) == []
-
-
-def test_counted_actions_are_forgotten_when_no_repetition_is_to_be_expected(opened: Opened) -> None:
-    opened.store.create(POST, "key", "digest", NOW_MS)
-    opened.store.count(TENANT, [Count(POST.post_id, b"a" * 16, likes=1)], NOW_MS)
-    later = NOW_MS + REPEATED_WITHIN_MS + 1
-    opened.store.count(TENANT, [Count(POST.post_id, b"b" * 16, likes=1)], later)
-
-    assert opened.store.count(TENANT, [Count(POST.post_id, b"a" * 16, likes=1)], later) == [True]
-
-
-def test_likes_that_come_at_the_same_time_are_all_counted(opened: Opened) -> None:
+def test_a_change_over_another_revision_than_the_one_before_changes_nothing(opened: Opened) -> None:
     opened.store.create(POST, "key", "digest", NOW_MS)
 
-    def like(number: int) -> list[bool]:
-        return opened.store.count(TENANT, [Count(POST.post_id, number.to_bytes(16), likes=1)], NOW_MS)
+    assert opened.store.change(replace(WITHDRAWN, revision=3), "", "", NOW_MS) is None
+    assert opened.store.change(replace(WITHDRAWN, revision=1), "", "", NOW_MS) is None
+    assert opened.store.get(TENANT, POST.post_id) == POST
+
+
+def test_of_two_who_change_the_same_revision_one_comes_too_late(opened: Opened) -> None:
+    opened.store.create(POST, "key", "digest", NOW_MS)
+
+    def change(number: int) -> Post | None:
+        return opened.store.change(replace(POST, caption=f"{number}", revision=2), f"k{number}", "d", NOW_MS)
 
     with ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(like, [*range(20), *range(20)]))
+        made = [post for post in threads.map(change, range(8)) if post is not None]
 
-    assert sum(answer == [True] for answer in answers) == 20
-    stored = opened.store.get(TENANT, POST.post_id)
-    assert stored is not None
-    assert stored.likes == 20
+    assert len(made) == 1
+    assert opened.store.get(TENANT, POST.post_id) == made[0]
+
+
+def test_a_change_keeps_the_likes_that_came_meanwhile(opened: Opened) -> None:
+    opened.store.create(POST, "key", "digest", NOW_MS)
+    opened.like(POST)
+
+    assert opened.store.change(WITHDRAWN, "", "", NOW_MS) == replace(WITHDRAWN, likes=1)
+    assert opened.store.get(TENANT, POST.post_id) == replace(WITHDRAWN, likes=1)
+
+
+def test_revisions_keep_what_stood_in_a_post_and_history_what_became_of_it(opened: Opened) -> None:
+    opened.store.create(POST, "key", "digest", NOW_MS, [STEP])
+    limited = replace(POST, state=PostState.LIMITED, revision=2, verdict=VERDICT, decided_by="mod")
+    limiting = StateStep(NOW_MS + 1, Actor.MODERATOR, "mod", PostState.CLEAN, PostState.LIMITED, "spam", 2)
+    opened.store.change(limited, "", "", NOW_MS + 1, [limiting])
+    edited = replace(limited, caption="Better", state=PostState.CLEAN, revision=3)
+    opened.store.change(edited, "", "", NOW_MS + 2)
+
+    assert opened.reopened().get(TENANT, POST.post_id) == edited
+    newest, first = opened.store.revisions(TENANT, POST.post_id, 9, 9)
+    assert (newest.revision, newest.caption, newest.at_ms) == (3, "Better", NOW_MS + 2)
+    assert (first.revision, first.caption, first.product_tags) == (1, POST.caption, POST.product_tags)
+    assert opened.store.revisions(TENANT, POST.post_id, 3, 9) == [first]
+    assert opened.store.history(TENANT, POST.post_id, 9, 9) == [(2, limiting), (1, STEP)]
+    assert opened.store.history(TENANT, POST.post_id, 2, 9) == [(1, STEP)]
+
+
+def test_drafts_are_due_when_their_time_has_come(opened: Opened) -> None:
+    for number, at_ms in enumerate([0, NOW_MS + 20, NOW_MS + 10, NOW_MS + 1_000], 1):
+        draft = a_post(number, state=PostState.DRAFT, publish_at_ms=at_ms)
+        opened.store.create(draft, f"k{number}", "d", NOW_MS)
+
+    assert opened.store.due(NOW_MS, 9) == []
+    assert [int(post.post_id, 16) for post in opened.store.due(NOW_MS + 20, 9)] == [3, 2]
+    assert [int(post.post_id, 16) for post in opened.store.due(NOW_MS + 20, 1)] == [3]
+
+
+def test_what_got_no_verdict_is_found_again(opened: Opened) -> None:
+    lost = a_post(1, state=PostState.CHECKING)
+    opened.store.create(lost, "k1", "d", NOW_MS)
+    opened.store.create(a_post(2, state=PostState.CHECKING, verdict=VERDICT), "k2", "d", NOW_MS)
+    opened.store.create(a_post(3), "k3", "d", NOW_MS)
+
+    assert opened.store.unchecked(9) == [lost]
+
+
+def test_a_creators_posts_are_listed_by_publication_as_far_as_they_are_seen(opened: Opened) -> None:
+    states = [PostState.CLEAN, PostState.LIMITED, PostState.CHECKING, PostState.WITHDRAWN, PostState.DRAFT]
+    for number in range(1, 11):
+        post = a_post(number, creator_id="ann", published_at_ms=NOW_MS - number % 3, state=states[number % 5])
+        opened.store.create(post, f"k{number}", "d", NOW_MS)
+    opened.store.create(a_post(11), "k11", "d", NOW_MS)
+
+    mine = opened.store.by_creator(TENANT, "ann", 0, None, 20)
+    public = opened.store.by_creator(TENANT, "ann", 1, None, 20)
+    first = opened.store.by_creator(TENANT, "ann", 0, None, 3)
+    rest = opened.store.by_creator(TENANT, "ann", 0, (first[-1].published_at_ms, first[-1].post_id), 20)
+
+    assert [int(post.post_id, 16) for post in mine] == [9, 6, 10, 7, 4, 1, 5, 2]
+    assert [int(post.post_id, 16) for post in public] == [6, 10, 1, 5]
+    assert first + rest == mine
+
+
+def test_a_medium_is_shown_while_others_see_a_post_that_holds_it(opened: Opened) -> None:
+    post = a_post(1, image_urls=(), media=(PostMedia(media_id="d" * 32),), state=PostState.CHECKING)
+    opened.store.create(post, "k", "d", NOW_MS)
+    seen = [opened.store.shows_media("d" * 32)]
+    for state in (PostState.CLEAN, PostState.LIMITED, PostState.REMOVED, PostState.CLEAN):
+        post = replace(post, state=state, revision=post.revision + 1)
+        opened.store.change(post, "", "", NOW_MS)
+        seen.append(opened.store.shows_media("d" * 32))
+    opened.store.change(replace(post, media=(), revision=post.revision + 1), "", "", NOW_MS)
+
+    assert seen == [False, True, True, False, True]
+    assert not opened.store.shows_media("d" * 32)
+
+
+def test_an_erased_creator_leaves_nothing_but_word_that_the_posts_are_gone(opened: Opened) -> None:
+    opened.store.create(a_post(1, creator_id="ann"), "k1", "d", NOW_MS, [STEP])
+    opened.store.create(a_post(2, creator_id="ann", state=PostState.DRAFT), "k2", "d", NOW_MS, [STEP])
+    other = a_post(3, creator_id="bob")
+    opened.store.create(other, "k3", "d", NOW_MS, [STEP])
+
+    erased = opened.store.erase_creator(TENANT, "ann", NOW_MS + 9)
+
+    assert erased == ErasedPosts(((a_post(1).post_id, 2), (a_post(2).post_id, 2)), revisions=2, history=2)
+    assert list(opened.store.all()) == [other]
+    assert opened.store.written(TENANT, "k1", "d") is None
+    assert opened.store.erase_creator(TENANT, "ann", NOW_MS) == ErasedPosts((), 0, 0)
+    told = opened.told()[-2:]
+    assert [(event.post_id, event.creator_id, event.state) for event in told] == [
+        (a_post(1).post_id, "", 2), (a_post(2).post_id, "", 2),
+    ]  # fmt: skip
 
 
 def test_all_gives_every_tenants_posts_by_publication_beyond_one_portion(opened: Opened) -> None:

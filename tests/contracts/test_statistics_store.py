@@ -10,6 +10,8 @@ from backends.statistics_sql import SqlStatisticsStore
 from exchange.statistics import HourCount, StatisticsStore, Totals
 from tests.campaign_stores import CampaignWorld, campaign_world
 
+pytestmark = pytest.mark.on_every_database
+
 STORES: dict[str, Callable[[Engine], StatisticsStore]] = {"sqlite": SqlStatisticsStore}
 
 

@@ -23,6 +23,7 @@ from streams.ports import Record
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 U64 = st.integers(0, 2**64 - 1)
+ADS = ("ad_pricing", "ad_advertiser", "ad_product", "ad_category")
 ROW = st.one_of(st.integers(0, 300), st.integers(0, 2**32 - 1))
 
 
@@ -44,11 +45,13 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         said: list[int] = draw(st.lists(index, min_size=size, max_size=size)) if told else []
         columns[name] = np.array(said, np.uint32)
     columns["placement_count"] = placements
-    for group, size in zip(COLUMN_GROUPS[7:], (draw(st.integers(0, sizes[2])), draw(few), draw(few)), strict=True):
+    late = (draw(st.integers(0, sizes[2])), draw(few), draw(few), draw(few), draw(few))
+    for group, size in zip(COLUMN_GROUPS[7:], late, strict=True):
         columns |= {name: draw(arrays.arrays(type_, size)) for name, _, type_ in group}
     beside = {name: columns[name].size for group in COLUMN_GROUPS for name, _, _ in group}
     for name, _, type_, other in OPTIONAL_COLUMNS:
         columns[name] = draw(arrays.arrays(type_, draw(st.sampled_from([0, beside[other]]))))
+    columns |= {name: draw(st.binary(max_size=300)) for name in ADS}
     rates = draw(st.lists(st.floats(0, 1e9), max_size=4))
     # A page view may be longer than its two-byte length, and than the table of heads.
     page_view = st.builds(bytes.__mul__, st.binary(max_size=40), st.sampled_from([0, 1, 4, 60, 900]))
@@ -65,6 +68,7 @@ def batches(draw: st.DrawFn) -> AuctionColumns:
         engagement_value_micros=draw(st.integers(0, 2**63 - 1)),
         squashing=draw(st.floats(0, 1)),
         conversion_rate=draw(st.floats(0, 1)),
+        cleared_bids=draw(st.integers(0, sizes[2])),
         deals=draw(
             st.lists(st.builds(OfferedDeal, ROW, TEXT, st.integers(0, 2**63 - 1), ROW, st.booleans()), max_size=3)
         ),
@@ -99,6 +103,8 @@ def test_protobuf_reads_what_the_hot_encoder_wrote(batch: AuctionColumns) -> Non
         engagement_value_micros=batch.engagement_value_micros,
         squashing=batch.squashing,
         conversion_rate=batch.conversion_rate,
+        cleared_bids=batch.cleared_bids,
+        **{name: getattr(batch, name) for name in ADS},
         deals=[
             events_pb2.OfferedDeal(**{name: getattr(deal, name) for name in deal.__struct_fields__})
             for deal in batch.deals

@@ -23,7 +23,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from backends.budget_ledger_sql import SqlBudgetLedger
 from backends.event_log_lmdb import LmdbEventLog
-from backends.sql import open_engine
 from common.clock import SteppedClock
 from exchange.billing import SAYABLE
 from exchange.budgets import BudgetBook
@@ -34,7 +33,9 @@ from exchange.recovery import recover
 from exchange.request import PricingModel
 from exchange.spend import SpendProjector
 from streams.schemas import NoticesTaken, decode, encode
-from tests.won_batches import FACTS, Sold, a_batch, campaign_of, columns_of, pricing_of, reserve
+from tests.databases import open_database
+from tests.examples import examples
+from tests.won_batches import FACTS, Sold, a_batch, by_the_thousand, campaign_of, columns_of, pricing_of, reserve
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +61,7 @@ class Selling(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.loop = asyncio.new_event_loop()
         self.clock = SteppedClock(START)
-        self.engine = open_engine(f"sqlite:///{self.folder}/ledger.sqlite")
+        self.engine = open_database(self.folder)
         self.ledger = SqlBudgetLedger(self.engine, least_lease_micros=500)
         self.log = LmdbEventLog(self.folder / "log", map_size_bytes=1 << 26)
         self.limits = {}
@@ -115,7 +116,7 @@ class Selling(RuleBasedStateMachine):
         for at, (line_item, price) in enumerate(wanted):
             pricing = pricing_of(line_item) if line_item else PricingModel.CPM
             # Per thousand impressions, with thousandths of a micro left over; or per click, per conversion.
-            micros = price * 397 if pricing == PricingModel.CPM else price
+            micros = price * 397 if pricing in (PricingModel.CPM, PricingModel.VCPM) else price
             entry = Sold(line_item, micros, pricing, at % pages, at // pages)
             if reserve(self.book, entry):
                 sold.append(entry)
@@ -262,7 +263,7 @@ class Selling(RuleBasedStateMachine):
                     by_day[account, day] += notice.billed_micros
                     if record.offset < counted_upto:
                         counted[account, day] += notice.billed_micros
-                if notice.kind == Kind.IMPRESSION and pricing_of(number) == PricingModel.CPM:
+                if by_the_thousand(notice.kind, pricing_of(number)):
                     carried[number] = notice.carried_thousandths
                     if notice.verdict == Verdict.ACCEPTED:
                         worth[number] += self.sold[notice.impression_id].price_micros
@@ -310,5 +311,5 @@ class Selling(RuleBasedStateMachine):
 
 TestBudgetsNeverOversell = Selling.TestCase
 TestBudgetsNeverOversell.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(40), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

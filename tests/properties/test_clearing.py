@@ -12,6 +12,7 @@ from exchange.clearing_terms import ClearingTerms, clearing_terms
 from exchange.eligibility import CODE_INDEX
 from exchange.refusals import Refusal
 from tests.builders import a_page_view, a_placement
+from tests.examples import examples
 
 PLACEMENTS = 3
 ACCOUNTS = 6
@@ -19,9 +20,10 @@ ACCOUNTS = 6
 bid = st.fixed_dictionaries(
     {
         "placement": st.integers(0, PLACEMENTS - 1),
-        "pricing": st.integers(1, 3),
+        "pricing": st.integers(1, 4),
         "bid_micros": st.integers(1, 50_000_000),
         "click_probability": st.floats(1e-5, 0.5),
+        "viewable": st.floats(0.001, 1.0),
         "advertiser": st.integers(0, 4),
         "product": st.integers(-1, 4),
         "account": st.integers(0, ACCOUNTS - 1),
@@ -38,6 +40,7 @@ def as_bids(rows: list[dict[str, float]]) -> Bids:
         pricing=np.array([row["pricing"] for row in rows], np.uint8),
         bid_micros=np.array([row["bid_micros"] for row in rows], np.int64),
         click_probability=np.array([row["click_probability"] for row in rows], np.float64),
+        viewable=np.array([row["viewable"] for row in rows], np.float64),
         advertiser=np.array([row["advertiser"] for row in rows], np.int64),
         product=np.array([row["product"] for row in rows], np.int64),
         category=np.full(count, -1, np.int64),
@@ -45,6 +48,7 @@ def as_bids(rows: list[dict[str, float]]) -> Bids:
         rate=np.ones(count, np.float64),
         account=account,
         campaign_account=(account + ACCOUNTS).astype(np.int32),
+        own_floor_micros=np.full(count, -1, np.int64),
         outcome=np.full(count, PENDING, np.int32),
         ecpm_micros=np.zeros(count, np.int64),
         price_micros=np.zeros(count, np.int64),
@@ -79,7 +83,7 @@ floors = st.lists(st.integers(0, 5_000_000), min_size=PLACEMENTS, max_size=PLACE
 money = st.lists(st.integers(0, 100_000), min_size=2 * ACCOUNTS, max_size=2 * ACCOUNTS)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(page, floors, money, st.booleans(), st.integers(0, 50_000))
 def test_prices_money_and_page_rules_hold(
     rows: list[dict[str, float]], floor: list[int], purse: list[int], first_price: bool, engagement: int
@@ -109,7 +113,7 @@ def test_prices_money_and_page_rules_hold(
     assert (bids.reserved_micros[bids.outcome != 0] == 0).all()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(page, floors, st.booleans())
 def test_an_unsold_placement_had_no_bid_that_could_have_taken_it(
     rows: list[dict[str, float]], floor: list[int], first_price: bool
@@ -123,7 +127,7 @@ def test_an_unsold_placement_had_no_bid_that_could_have_taken_it(
         assert set(bids.outcome[bids.placement == placement].tolist()) <= allowed
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(page, floors, st.integers(0, 23), st.integers(1, 50_000_000))
 def test_what_the_winner_bids_above_the_price_does_not_change_the_price(
     rows: list[dict[str, float]], floor: list[int], which: int, more: int

@@ -22,6 +22,7 @@ from exchange.traits import refusal_of_traits
 from exchange.visitor import Visitor
 from exchange.walk_arrays import BY_SESSION, BY_VISITOR
 from tests.builders import BANNER, LISTING, Market, a_creative, a_line_item, a_page_view, a_placement
+from tests.examples import examples
 
 NOW_MS = 1_700_000_000_000
 COUNTRIES = ("DE", "FR", "IN")
@@ -287,7 +288,7 @@ class PlainSearch:
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(line_items(), st.lists(st.tuples(page_views(), visitors()), min_size=1, max_size=4))
 def test_the_walk_finds_the_best_that_may_take_part(
     items: list[LineItemRecord], asked: list[tuple[PageView, Visitor]]
@@ -316,7 +317,7 @@ def edges(starts: NDArray[np.int32]) -> tuple[list[int], list[int]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(line_items(), page_views(), st.sets(st.integers(1, 25)))
 def test_what_is_left_out_of_the_runs_is_no_bid_and_comes_back(
     items: list[LineItemRecord], view: PageView, broke: set[int]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ranking.evaluator import compile_forest
 from ranking.features.feature import SCOPES, Scope
 from ranking.forest import MAX_LEAVES, parse_forest
+from tests.examples import examples
 
 # Two numeric features and a categorical one of every scope but the position, which has one of each.
 CATEGORICAL = (2, 5, 7, 10)
@@ -96,7 +97,7 @@ def test_the_forests_hold_every_kind_of_split() -> None:
     assert {len(tree.leaf_values) for tree in trees} >= {1, 2, MAX_LEAVES}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(kind=st.integers(0, len(FORESTS) - 1), seed=st.integers(0, 2**32 - 1), odd=st.sampled_from([0.0, 0.1, 0.6]))
 def test_sums_are_those_of_lightgbm_bit_by_bit(kind: int, seed: int, odd: float) -> None:
     chance = np.random.default_rng(seed)

@@ -11,6 +11,7 @@ from feed.actions import ActionKind
 from feed.cursor import Chain, Cursors
 from feed.page import Page
 from feed.post import PostState
+from tests.examples import examples
 from tests.feed_builders import HOUR_MS, NOW_MS, SESSION, TENANT, Feed, a_post, a_product
 
 PRODUCTS = [f"product-{n}" for n in range(6)]
@@ -117,4 +118,4 @@ class FeedPages(RuleBasedStateMachine):
 
 
 TestFeedPages = FeedPages.TestCase
-TestFeedPages.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestFeedPages.settings = settings(max_examples=examples(40), stateful_step_count=25, deadline=None)

@@ -1,6 +1,6 @@
 """Whatever an outside bidder answers, the auction holds: nothing escapes, nothing invalid wins, each no has a number.
 
-HAAT_HOSTILE_ANSWERS says how many answers are tried; the ordinary run tries a few hundred.
+HOSTILE_ANSWERS says how many answers are tried; the ordinary run tries a few hundred.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from exchange.refusals import NO_BIDS, Refusal
 from exchange.request import Deal, Format, PageView
 from tests.builders import BANNER, Market, a_line_item, a_page_view, a_placement
 
-COUNT = int(os.environ.get("HAAT_HOSTILE_ANSWERS", "400"))
+COUNT = int(os.environ.get("HOSTILE_ANSWERS", "400"))
 _BATCH = 25
 _NATIVE = '{"assets":[{"id":1,"title":{"text":"Hi"}}],"link":{"url":"https://b.example/"}}'
 _VAST = (

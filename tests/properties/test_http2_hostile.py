@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from app.http2 import frames as f
 from app.http2.limits import Limits
 from app.http2.messages import MessageReader, MessageRefused
+from tests.examples import examples
 from tests.http2_peer import Peer, end, frames_in, message, part
 
 SMALL = Limits(message_bytes=4096, buffered_bytes=8192, stream_window=4096, connection_window=65_535, streams=8)
@@ -51,19 +52,19 @@ async def _survives(chunks: list[bytes], *, greet: bool) -> None:
 
 
 @given(st.lists(st.binary(max_size=200), max_size=8), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_any_bytes(chunks: list[bytes], greet: bool) -> None:
     asyncio.run(_survives(chunks, greet=greet))
 
 
 @given(st.lists(odd_frames, max_size=12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_frames(frames: list[bytes]) -> None:
     asyncio.run(_survives(frames, greet=True))
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_good_frames_that_were_damaged_or_cut_or_mixed(data: st.DataObject) -> None:
     async def run() -> None:
         maker = Peer(limits=SMALL)

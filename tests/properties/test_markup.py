@@ -16,7 +16,7 @@ from exchange.creatives.ad_facts import ad_facts, outside_facts
 from exchange.creatives.composer import Composer
 from exchange.creatives.native import cut
 from exchange.creatives.outside_markup import framed, refusal_of_markup
-from exchange.creatives.templates import plain_urls
+from exchange.creatives.templates import PlainUrls
 from exchange.request import NativeTerms
 from streams.product import Product
 from tests.builders import PUBLIC_URL, a_creative, a_line_item, a_product, an_outside_bid
@@ -42,7 +42,7 @@ TERMS = NativeTerms(
 
 
 def shown(product: Product | None = None, native: NativeTerms | None = None, **creative: Any) -> str:
-    composer = Composer(urls=plain_urls(PUBLIC_URL), product=lambda _: product)
+    composer = Composer(urls=PlainUrls(PUBLIC_URL), product=lambda _: product)
     return composer.markup(ad_facts(a_line_item(), a_creative(**creative)), native, IMPRESSION)
 
 
@@ -210,7 +210,7 @@ def test_a_strangers_video_keeps_its_shape_beside_our_addresses(text: str) -> No
         # A title that XML cannot hold.
         assert any(not character.isprintable() for character in title)
         return
-    composer = Composer(urls=plain_urls(PUBLIC_URL), product=lambda _: None)
+    composer = Composer(urls=PlainUrls(PUBLIC_URL), product=lambda _: None)
     root = fromstring(
         composer.markup(outside_facts(an_outside_bid("", format=3, markup=theirs)), None, IMPRESSION).encode()
     )

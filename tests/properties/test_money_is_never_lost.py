@@ -31,6 +31,7 @@ from exchange.balances import AccountKind, Balances, Terms
 from exchange.campaigns import Write
 from exchange.ports import CAMPAIGN_ACCOUNTS, Spend
 from tests.campaign_stores import CampaignWorld, campaign_world
+from tests.examples import examples
 
 pytestmark = pytest.mark.slow
 
@@ -228,5 +229,5 @@ class Paying(RuleBasedStateMachine):
 
 TestMoneyIsNeverLost = Paying.TestCase
 TestMoneyIsNeverLost.settings = settings(
-    max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(10), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

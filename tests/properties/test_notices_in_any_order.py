@@ -104,6 +104,14 @@ def test_doubled_delayed_and_shuffled_notices_come_to_the_same_bill(
             micros, carry = bill_impression(price, carry)
             total += micros
         assert clean.bill()[0]["spend_micros"] == total
+    if not outside and pricing == PricingModel.VCPM:
+        # Each that was in view is one of the thousand that the price is for, and nothing else costs anything.
+        in_view, carry = sum(bool(ad.said >> Kind.VIEWABLE & 1) for ad in wild.ads.values()), 0
+        total = 0
+        for _ in range(in_view):
+            micros, carry = bill_impression(price, carry)
+            total += micros
+        assert clean.bill()[0]["spend_micros"] == total
 
 
 @settings(deadline=None)

@@ -15,6 +15,7 @@ from exchange.openrtb.problems import Problems
 from exchange.openrtb.protobuf import request_from_bytes, request_to_bytes, response_from_bytes, response_to_bytes
 from exchange.openrtb.structure import check_structure
 from exchange.openrtb.upgrade import upgrade
+from tests.examples import examples
 
 pytestmark = pytest.mark.slow
 
@@ -69,19 +70,19 @@ def one_channel(request: dict[str, Any]) -> dict[str, Any]:
     return request
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(objects("BidRequest", 3).map(one_channel))
 def test_a_request_survives_protobuf(request: dict[str, Any]) -> None:
     assert request_from_bytes(request_to_bytes(request)) == request
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(objects("BidResponse", 2))
 def test_a_response_survives_protobuf(response: dict[str, Any]) -> None:
     assert response_from_bytes(response_to_bytes(response)) == response
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(objects("BidRequest", 3).map(one_channel))
 def test_a_request_survives_json_and_its_own_check(request: dict[str, Any]) -> None:
     came = from_json(to_json(request))
@@ -92,7 +93,7 @@ def test_a_request_survives_json_and_its_own_check(request: dict[str, Any]) -> N
     assert came == request
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(objects("BidRequest", 3).map(one_channel))
 def test_what_is_of_2_6_already_is_left_alone_the_second_time(request: dict[str, Any]) -> None:
     upgrade(request, Problems())

@@ -22,6 +22,7 @@ from exchange.page_rules import PageRules
 from exchange.refusals import Refusal
 from exchange.request import PriceRule
 from tests.clearing_cases import CONVERSION_RATE, Cleared, cleared
+from tests.examples import examples
 
 RULES = (1, 2, 501, 502)
 LOST = CODE_INDEX[Refusal.LOST_TO_HIGHER_BID]
@@ -95,7 +96,7 @@ def allowed(winners: Sequence[Row], rules: PageRules, places: int) -> bool:
     return len(winners) <= ads
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(rows, placements, st.sampled_from(RULES), page_rules, st.integers(0, 30_000), money, st.sampled_from([1.0, 0.5]))
 def test_every_rule_keeps_to_bid_floor_page_and_money(
     bids: list[Row],
@@ -133,7 +134,7 @@ def test_every_rule_keeps_to_bid_floor_page_and_money(
     assert (done.available + spent == before).all()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(rows, placements, st.sampled_from(RULES), page_rules)
 def test_what_a_loser_is_told_would_have_met_the_floor_and_nobody_else_is_told(
     bids: list[Row], places: list[Row], rule: int, rules: PageRules
@@ -159,7 +160,7 @@ def test_what_a_loser_is_told_would_have_met_the_floor_and_nobody_else_is_told(
             assert least * weight_of(bids[row]) >= floor_of(bids[row], places) * (1 - 1e-9)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(rows, placements, st.sampled_from([1, 2, 501]), st.integers(0, 11), st.integers(1, 5_000_000))
 def test_raising_a_losing_bid_never_lowers_the_price_of_the_winner(
     bids: list[Row], places: list[Row], rule: int, which: int, more: int
@@ -234,7 +235,7 @@ plain_rows = st.lists(plain_bid, max_size=11).map(lambda found: sorted(found, ke
 floors = st.lists(st.integers(0, 4_000_000), min_size=3, max_size=3)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(plain_rows, floors, page_rules)
 def test_vcg_sells_the_best_slate_and_charges_what_a_winner_costs_the_others(
     bids: list[Row], floor: list[int], rules: PageRules

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 
 from exchange.bidding import OutsideBid
 from exchange.pacing_draw import Paces, threshold_of
+from exchange.packed_bids import unpacked
 from exchange.page_rules import PageRules
 from exchange.ports import LineItemRecord, PageColumns
 from exchange.refusals import Refusal
 from exchange.replay import BEFORE_REPLAYS, differences, replayed, why_not
 from exchange.request import Deal, Format, PageView, Placement, VideoTerms
+from exchange.viewable_rates import Shown
 from streams import schemas
 from streams.auction_block import AuctionColumns, encode_auctions
 from streams.ports import Record
@@ -102,7 +105,7 @@ def an_item(draw: Random, number: int) -> LineItemRecord:
         # Line items of one campaign share its account, those of one brand its domain.
         campaign_id=f"campaign-{brand}", campaign_number=brand, advertiser_id=f"advertiser-{brand}",
         advertiser_domain=f"brand-{brand}.example",
-        pricing_model=draw.choice([1, 1, 2, 3]),
+        pricing_model=draw.choice([1, 1, 2, 3, 4]),
         bid_micros=draw.choice([2_000_000, draw.randrange(300_000, 9_000_000)]),
         currency=draw.choice(CURRENCIES),
         deal_ids=draw.choice([(), (), ("spring",), ("spring", "autumn")]),
@@ -171,6 +174,7 @@ def records_of(draw: Random) -> list[AuctionColumns]:
         squashing=draw.choice([1.0, 0.6]),
         ranker=Uneven(draw.randrange(1 << 30)),
         paces=paces,
+        viewable={("", f"place-{at}"): Shown(1000, draw.randrange(1001)) for at in range(3)},
     )
     rules = draw.choice([(1,), (2,), (501,), (502,), (1, 2, 501, 502)])
     for batch in range(draw.randrange(1, 4)):
@@ -180,6 +184,18 @@ def records_of(draw: Random) -> list[AuctionColumns]:
         views = [a_view(draw, 10 * batch + number, draw.choice(rules)) for number in range(draw.randrange(1, 6))]
         asyncio.run(market.auction.hold_auctions(views))
     return market.published
+
+
+def at_length(columns: AuctionColumns) -> AuctionColumns:
+    """The record as it was written before what repeats was packed."""
+    told = unpacked(columns)
+    return replace(
+        columns,
+        cleared_bids=0, chance_rest=np.zeros(0, np.int32), ad_pricing=b"", ad_advertiser=b"", ad_product=b"",
+        ad_category=b"", bid_chance=told.chance, bid_pricing=told.pricing.astype(np.uint32),
+        bid_advertiser=told.advertiser.astype(np.uint32), bid_product=told.product.astype(np.uint32),
+        bid_category=told.category.astype(np.uint32),
+    )  # fmt: skip
 
 
 def through_the_log(columns: AuctionColumns) -> AuctionColumns:
@@ -192,7 +208,7 @@ def through_the_log(columns: AuctionColumns) -> AuctionColumns:
 @given(st.integers(0, 2**32))
 def test_every_published_batch_replays_byte_for_byte(seed: int) -> None:
     for columns in records_of(Random(seed)):
-        for record in (columns, through_the_log(columns)):
+        for record in (columns, through_the_log(columns), through_the_log(at_length(columns))):
             before = encode_auctions(record)
             assert why_not(record) == ""
             assert differences(record) == []
@@ -216,6 +232,7 @@ def test_no_winner_can_be_changed_unnoticed(seed: int) -> None:
             assert found.recorded == found.replayed + 1
 
 
+@pytest.mark.slow
 def test_the_random_markets_have_all_that_a_record_can_hold() -> None:
     """Were a kind of outcome never met, the property above would say nothing of it."""
     records = [record for seed in range(250) for record in records_of(Random(seed))]
@@ -229,11 +246,11 @@ def test_the_random_markets_have_all_that_a_record_can_hold() -> None:
     }  # fmt: skip
     assert any(record.available_micros.size for record in records), "money under VCG"
     assert any(record.test_page_view.size for record in records)
+    assert any(record.placement_viewable.size for record in records)
     before = [record.bid_outcome[record.refused_before] for record in records]
     assert any((outcomes == int(Refusal.BELOW_FLOOR)).any() for outcomes in before), "a video too cheap for its length"
     # The float32 that readers of before know would not do.
-    rounded = [replace(record, bid_chance=record.bid_click_probability.astype(np.float64)[: len(record.bid_chance)])
-               for record in records]  # fmt: skip
+    rounded = [replace(record, chance_rest=np.zeros_like(record.chance_rest)) for record in records]
     assert any(differences(record) for record in rounded)
 
 
@@ -244,15 +261,19 @@ def test_a_record_of_before_says_so() -> None:
 
 
 def test_a_damaged_record_never_reaches_the_kernels() -> None:
-    records = [record for seed in range(40) for record in records_of(Random(seed)) if len(record.bid_chance) > 1]
+    records = [record for seed in range(40) for record in records_of(Random(seed)) if record.cleared_bids > 1]
     record = next(record for record in records if record.bid_deal_plus_one.size and record.bid_currency.size)
     beyond = np.full(len(record.bid_placement), 1 << 20, np.uint32)
 
     for name in ("bid_placement", "bid_deal_plus_one", "bid_currency"):
         assert "damaged" in why_not(replace(record, **{name: beyond})), name
-    cut = beyond[: len(record.bid_chance)]
+    cut = beyond[: record.cleared_bids]
     assert "damaged" in why_not(replace(record, bid_account=cut, bid_campaign_account=cut))
     assert "damaged" in why_not(replace(record, refused_before=cut))
+    assert "damaged" in why_not(replace(record, chance_rest=record.chance_rest[:-1]))
+    assert "damaged" in why_not(replace(record, bid_creative=record.bid_creative * 0 + 1, bid_line_item=beyond * 0 + 1))
+    for name in ("ad_pricing", "ad_advertiser", "ad_product", "ad_category"):
+        assert "damaged" in why_not(replace(record, **{name: getattr(record, name)[:-1]})), name
 
 
 def test_a_paused_exchange_is_replayed_too() -> None:

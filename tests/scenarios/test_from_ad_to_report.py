@@ -29,7 +29,8 @@ from backends.event_log_lmdb import LmdbEventLog
 from client.exchange import ExchangeClient
 from common.money import MICROS
 from exchange.conversion_endpoints import sign
-from exchange.event_urls import SignedUrls, signed_urls
+from exchange.creatives.templates import EventUrls
+from exchange.event_urls import SignedUrls
 from exchange.holds import Terms
 from exchange.tokens import Tokens, tenant_bytes
 from protos import bidder_pb2, bidder_pb2_grpc, exchange_pb2, reports_pb2
@@ -106,9 +107,9 @@ async def outsider() -> AsyncIterator[tuple[str, list[tuple[str, dict[str, list[
         await runner.cleanup()
 
 
-def urls_of(haat: Served, impression_id: str) -> SignedUrls:
+def urls_of(haat: Served, impression_id: str) -> EventUrls:
     tokens = Tokens(SigningKeys(haat.data_dir / TOKEN_KEYS))
-    return signed_urls(tokens, f"http://{haat.http}", Terms())(impression_id)
+    return EventUrls(SignedUrls(tokens, f"http://{haat.http}", Terms()), impression_id)
 
 
 async def a_person(http: aiohttp.ClientSession, haat: Served, impression_id: str, *, clicks: bool) -> str:
@@ -241,6 +242,9 @@ async def test_from_the_auction_to_the_report(serve: Serve, keys: DemoKeys) -> N
     assert values == {name: totals[name] for name in whole.metrics}
     assert (values["impressions"], values["viewable"], values["clicks"], values["conversions"]) == (11, 11, 2, 2)
     assert values["invalid"] == 1
+    rates = dict(zip(whole.rates, whole.rows[0].rates, strict=True))
+    assert rates["win_rate"] == totals["wins"] / totals["bids"]
+    assert (rates["viewable_rate"], rates["click_rate"]) == (1, 2 / 11)
     # Advertisers see what is theirs, and no more.
     inside = sum(micros for (item, _), micros in spend.items() if item)
     assert [row.values[list(mine.metrics).index("spend_micros")] for row in mine.rows] == [inside]
@@ -265,6 +269,48 @@ async def test_from_the_auction_to_the_report(serve: Serve, keys: DemoKeys) -> N
     clicked = trace(load({"data_dir": str(haat.data_dir)}), click_ids[0])
     assert [entry["kind"] for entry in clicked["notices"]] == ["impression", "viewable", "click", "conversion"]
     assert all("; counted" in entry["ledger"] for entry in clicked["notices"] if "ledger" in entry)
+
+
+async def test_an_order_that_is_told_again_after_a_kill_gets_the_first_answer(serve: Serve, keys: DemoKeys) -> None:
+    brand = keys.brands[0]
+
+    async def told(
+        http: aiohttp.ClientSession, haat: Served, click: str, **headers: str
+    ) -> tuple[bool, list[str], int]:
+        conversions = [{"click_id": click, "order_id": "o1"}]
+        body = json.dumps({"tenant_id": brand.tenant_id, "conversions": conversions}).encode()
+        (key, *_) = SigningKeys(haat.data_dir / POSTBACK_KEYS)()
+        signature = sign(postback_secret(key, tenant_bytes(brand.tenant_id)), body, int(time.time()))
+        signed = {"x-signature": signature, **headers}
+        async with http.post(f"http://{haat.http}/conversion", data=body, headers=signed) as answer:
+            outcomes = (await answer.json())["outcomes"]
+            replayed = "idempotency-replayed" in answer.headers
+            billed = sum(outcome["billed_micros"] for outcome in outcomes)
+            return replayed, [outcome["verdict"] for outcome in outcomes], billed
+
+    with serve() as haat:
+        await run_campaign(haat.target, keys, brand, bid_micros=60 * MICROS, pricing=exchange_pb2.PRICING_MODEL_CPA)
+        async with (
+            ExchangeClient(haat.target, keys.shop.key, timeout_ms=5000) as shop,
+            aiohttp.ClientSession(headers={"user-agent": BROWSER}) as http,
+        ):
+            await until_sold(shop)
+            ad = (await shop.hold_auction(a_page_view(1))).placements[0].ad
+            click = await a_person(http, haat, ad.impression_id, clicks=True)
+            first = await told(http, haat, click, **{"idempotency-key": "A-1"})
+        haat.stop(signal.SIGKILL)
+    with serve() as haat:
+        async with aiohttp.ClientSession(headers={"user-agent": BROWSER}) as http:
+            again = await told(http, haat, click, **{"idempotency-key": "A-1"})
+            without = await told(http, haat, click)
+        haat.stop(signal.SIGTERM)
+    totals, _ = recount(haat)
+
+    assert first == (False, ["accepted"], ad.price_micros)
+    # The same answer as the first time, and nothing was done; who has no key is told that it was known.
+    assert again == (True, ["accepted"], ad.price_micros)
+    assert without == (False, ["duplicate"], 0)
+    assert (totals["conversions"], totals["spend_micros"]) == (1, ad.price_micros)
 
 
 async def test_what_is_taken_back_is_taken_back_once_everywhere(serve: Serve, keys: DemoKeys) -> None:
@@ -293,10 +339,10 @@ async def test_what_is_taken_back_is_taken_back_once_everywhere(serve: Serve, ke
         haat.stop(signal.SIGTERM)
     totals, _ = recount(haat)
     from backends.budget_ledger_sql import SqlBudgetLedger
-    from backends.sql import open_engine, sqlite_url
     from backends.statistics_sql import SqlStatisticsStore
+    from tests.databases import open_database
 
-    engine = open_engine(sqlite_url(haat.data_dir))
+    engine = open_database(haat.data_dir)
     counted = SqlStatisticsStore(engine).totals(brand.tenant_id, item.line_item_id)
     spent = SqlBudgetLedger(engine).state(1, int(time.time() * 1000))
     engine.dispose()

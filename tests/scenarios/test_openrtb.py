@@ -50,7 +50,7 @@ def post(http: str, body: bytes, headers: dict[str, str], query: str = "") -> tu
 async def test_openrtb_sells_what_campaigns_offer(serve: Serve, keys: DemoKeys, tmp_path: Path) -> None:
     config = tmp_path / "haat.toml"
     config.write_text(
-        'seller_domain = "exchange.example"\n[[openrtb_publishers]]\npublisher = "shop"\n'
+        'seller_domain = "exchange.example"\nads_txt_check = "enforce"\n[[openrtb_publishers]]\npublisher = "shop"\n'
         f'tenant = "{keys.shop.tenant_id}"\norigins = ["{ORIGIN}"]\n'
     )
     with serve(config=str(config)) as haat:
@@ -75,8 +75,12 @@ async def test_openrtb_sells_what_campaigns_offer(serve: Serve, keys: DemoKeys, 
             by_grpc = await service.OpenRtbStub(channel).Auction(
                 pb.BidRequest.FromString(request_to_bytes(REQUEST)), metadata=(("x-api-key", keys.shop.key),)
             )
+        with urllib.request.urlopen(f"http://{haat.http}/metrics", timeout=10) as page:
+            metrics = page.read().decode()
         assert haat.stop() == 0
 
+    # shop.example has no ads.txt that could be had, which forbids nothing.
+    assert 'haat_ads_txt_total{standing="unavailable"}' in metrics
     assert [came[0] for came in (by_key, packed, binary, nothing, malformed, stranger)] == [
         200,
         200,
@@ -90,6 +94,8 @@ async def test_openrtb_sells_what_campaigns_offer(serve: Serve, keys: DemoKeys, 
     bids = [answer["seatbid"][0]["bid"][0] for answer in answers]
     assert {(bid["price"], bid["cid"], bid["impid"]) for bid in bids} == {(2.345678, item.line_item_id, "1")}
     assert by_grpc.seatbid[0].bid[0].price == 2.345678
+    # Any free port was asked for; the pixel's address names the one that was taken.
+    assert f"http://{haat.http}/" in bids[0]["adm"]
     assert {problem["path"] for problem in json.loads(malformed[2])} == {"id", "imp", "site"}
 
     told = explain_auction(load({"data_dir": str(haat.data_dir)}, environment={}), bids[0]["id"].partition(".")[0])

@@ -60,6 +60,14 @@ async def test_a_bidder_at_a_url_wins_a_page(serve: Serve, keys: DemoKeys, tmp_p
                     sellers = await came.json(content_type=None)
                 async with http.post("/cookie_sync", json={"us_privacy": "1YNN", "gdpr": 0}) as came:
                     synced = await came.json()
+                agreed: dict[str, Any] = {"us_privacy": "1YNN", "gdpr": 0}
+                # Browsers send the cookie back over TLS alone, so it is carried by hand here.
+                async with http.get("/setuid", params={"bidder": "web", "uid": "web-7", "f": "i", **agreed}) as came:
+                    cookie = came.headers["set-cookie"].partition(";")[0]
+                for regs in (agreed, {"us_privacy": "1YYN", "gdpr": 0}):
+                    known = {**request, "regs": regs}
+                    async with http.post("/openrtb2/auction", json=known, headers={**headers, "cookie": cookie}):
+                        pass
             assert haat.stop() == 0
     finally:
         await runner.cleanup()
@@ -68,6 +76,10 @@ async def test_a_bidder_at_a_url_wins_a_page(serve: Serve, keys: DemoKeys, tmp_p
     assert (sold["price"], sold["adomain"], sold["impid"]) == (9.0, ["outside.example"], "1")
     assert asked[0]["imp"][0]["id"] == "top"
     # Under GDPR and without a consent string nobody hears of the visitor.
-    assert "visitor-7" not in json.dumps(asked)
+    agreed_to, opted_out = asked[-2:]
+    assert "visitor-7" not in json.dumps(asked[:-2])
+    # Who agreed is known to the bidder by its own id, who opted out to nobody.
+    assert agreed_to["user"] == {"id": "visitor-7", "buyeruid": "web-7"}
+    assert "user" not in opted_out
     assert [entry["seller_id"] for entry in sellers["sellers"]] == [keys.shop.tenant_id]
     assert [entry["bidder"] for entry in synced["bidder_status"]] == ["web"]

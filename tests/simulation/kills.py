@@ -28,14 +28,15 @@ from starlette.types import Message
 from backends.budget_ledger_sql import SqlBudgetLedger
 from backends.event_log_lmdb import LmdbEventLog
 from backends.outgoing_sql import SqlOutgoingStore
-from backends.sql import open_engine, reading
+from backends.sql import reading
 from backends.sql_tables_measurement import OUTGOING
 from backends.sql_tables_money import BALANCE_ACCOUNTS, BALANCE_POSTINGS
 from common.clock import SteppedClock
 from exchange.billing import Kind, Known, Notice, NoticeOutcome, Verdict, decide
 from exchange.budgets import BudgetBook
+from exchange.creatives.templates import EventUrls
 from exchange.event_endpoints import EventEndpoints
-from exchange.event_urls import signed_urls
+from exchange.event_urls import SignedUrls
 from exchange.holds import Holds, Terms
 from exchange.invalid_traffic import Agents, Limits
 from exchange.networks import Networks
@@ -48,7 +49,8 @@ from exchange.request import PricingModel
 from exchange.spend import SpendProjector
 from exchange.tokens import SigningKey, Tokens
 from streams.schemas import NoticesTaken, NoticeTaken, decode, encode
-from tests.won_batches import FACTS, Sold, a_batch, campaign_of, columns_of, pricing_of, reserve
+from tests.databases import open_database
+from tests.won_batches import FACTS, Sold, a_batch, by_the_thousand, campaign_of, columns_of, pricing_of, reserve
 
 TERMS = Terms(unseen_ms=20_000, seen_ms=120_000, clicked_ms=3_600_000)
 LINE_ITEMS = range(1, 10)
@@ -100,7 +102,7 @@ def kill_again_and_again(folder: Path, kills: int, seed: int) -> Report:
     """Kill as often and check after each; AssertionError with the seed and the turn."""
     report = Report()
     chance = random.Random(seed)
-    engine = open_engine(f"sqlite:///{folder}/ledger.sqlite")
+    engine = open_database(folder)
     for account in ACCOUNTS:
         SqlBudgetLedger(engine).put_budget(limits_of(account))
     engine.dispose()
@@ -150,7 +152,7 @@ def one_life(folder: Path, told: list[Told], chance: random.Random) -> list[Told
 async def live(folder: Path, told: list[Told], chance: random.Random, pipe: int) -> None:
     """Sell, take notices, top up, count and let time pass, side by side, until killed."""
     clock = SteppedClock(told[-1].now_ms if told else START)
-    engine = open_engine(f"sqlite:///{folder}/ledger.sqlite")
+    engine = open_database(folder)
     ledger = SqlBudgetLedger(engine, least_lease_micros=20_000)
     log = LmdbEventLog(folder / "log", map_size_bytes=1 << 30)
     book, holds = BudgetBook(ledger, HOLDER, clock), Holds(TERMS)
@@ -178,7 +180,8 @@ async def live(folder: Path, told: list[Told], chance: random.Random, pipe: int)
         for at in range(chance.randrange(1, 12)):
             line_item = chance.randrange(len(LINE_ITEMS) + 1)
             pricing = pricing_of(line_item) if line_item else PricingModel.CPM
-            price = chance.randrange(1, 9_000_000 if pricing == PricingModel.CPM else 90_000)
+            by_view = pricing in (PricingModel.CPM, PricingModel.VCPM)
+            price = chance.randrange(1, 9_000_000 if by_view else 90_000)
             wanted.append(Sold(line_item, price, pricing, at // 3, at % 3))
         won = [entry for entry in wanted if reserve(book, entry)]
         batch, ids = a_batch(book, clock.now_ms(), won, visitor_id="v")
@@ -212,13 +215,11 @@ async def live(folder: Path, told: list[Told], chance: random.Random, pipe: int)
     async def browse() -> None:
         """The same by the endpoints that browsers call."""
         tokens = Tokens(lambda: (SigningKey(1, b"k" * 32),))
-        urls, app = (
-            signed_urls(tokens, "", TERMS),
-            Starlette(routes=event_endpoints(tokens, holds, take, clock).routes()),
-        )
+        urls = SignedUrls(tokens, "", TERMS)
+        app = Starlette(routes=event_endpoints(tokens, holds, take, clock).routes())
         while True:
             if sold:
-                mine = urls(chance.choice(sold[-60:]))
+                mine = EventUrls(urls, chance.choice(sold[-60:]))
                 url = (
                     mine.click("https://shop.example/")
                     if chance.random() < 0.3
@@ -268,7 +269,7 @@ async def live(folder: Path, told: list[Told], chance: random.Random, pipe: int)
 
 def check(folder: Path, told: list[Told], report: Report) -> None:
     """Hold what is on disk against what was told; nothing is changed but what recovery changes."""
-    engine = open_engine(f"sqlite:///{folder}/ledger.sqlite")
+    engine = open_database(folder)
     ledger = SqlBudgetLedger(engine)
     log = LmdbEventLog(folder / "log", map_size_bytes=1 << 30)
     try:
@@ -367,11 +368,11 @@ def _check_money(
     remainder: dict[int | str, int] = {}
     for taken_at_ms, notice in records:
         payer = notice.line_item_number or notice.bidder
-        if notice.kind == Kind.IMPRESSION:
+        pricing = pricing_of(notice.line_item_number) if notice.line_item_number else PricingModel.CPM
+        if notice.kind in (Kind.IMPRESSION, Kind.VIEWABLE):
             remainder[payer] = notice.carried_thousandths
-            pricing = pricing_of(notice.line_item_number) if notice.line_item_number else PricingModel.CPM
-            if pricing == PricingModel.CPM and notice.verdict == Verdict.ACCEPTED:
-                thousandths[payer] += prices[notice.impression_id] - 1000 * notice.billed_micros
+        if by_the_thousand(notice.kind, pricing) and notice.verdict == Verdict.ACCEPTED:
+            thousandths[payer] += prices[notice.impression_id] - 1000 * notice.billed_micros
         if notice.line_item_number:
             for account in (notice.line_item_number, CAMPAIGN_ACCOUNTS + notice.campaign_number):
                 billed[account] += notice.billed_micros
@@ -380,7 +381,7 @@ def _check_money(
     posted = _posted(ledger)
     assert sum(posted.values()) == 0, "debits and credits do not come to nothing"
     assert posted["receivable"] == sum(notice.billed_micros for _, notice in records)
-    assert carried == remainder
+    assert carried == remainder, (carried, remainder)
     assert {p: t for p, t in thousandths.items() if t} == {p: r for p, r in remainder.items() if r}
 
     reserved = holds.reserved_by_row()
@@ -410,7 +411,7 @@ def _check_told(records: list[tuple[int, NoticeTaken]], told: list[Told], engine
 
 async def tell_the_rest(folder: Path, told: list[Told], report: Report) -> None:
     """With nobody killing it any more, every billing is heard at least once and written down once."""
-    engine = open_engine(f"sqlite:///{folder}/ledger.sqlite")
+    engine = open_database(folder)
     log = LmdbEventLog(folder / "log", map_size_bytes=1 << 30)
     try:
         store, heard = SqlOutgoingStore(engine), [url for line in told for url in line.heard]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_process_that_is_killed_loses_and_doubles_nothing(kills: int) -> None:
     command = [sys.executable, "-m", "tests.simulation.kills", "--kills", str(kills), "--seed", "20260305"]
 

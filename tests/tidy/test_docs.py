@@ -14,6 +14,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT /
 # The others name files that were, or that are to be written.
 OF_TODAY = [found for found in DOCUMENTS if found.name != "CHANGELOG.md" and found.parent.name != "how-to"]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
@@ -38,8 +39,25 @@ def test_writing_the_pages_twice_changes_nothing(tmp_path: Path) -> None:
     assert set(first) == set(reference.PAGES)
 
 
+def test_a_test_that_a_document_names_is_there() -> None:
+    named = [found for page in OF_TODAY for found in NAMED_TEST.findall(page.read_text(encoding="utf-8"))]
+
+    missing = [f"{file}::{name}" for file, name in named if f"def {name}(" not in read(file)]
+    assert len(named) > 20
+    assert missing == []
+
+
 def test_the_readme_is_short() -> None:
     assert len(read("README.md").splitlines()) <= 150
+
+
+def test_decisions_are_numbered_once() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    titles = [page.read_text(encoding="utf-8").splitlines()[0] for page in pages]
+
+    numbers = [int(page.name[:4]) for page in pages]
+    assert numbers == list(range(1, len(pages) + 1))
+    assert [title.partition(".")[0] for title in titles] == [f"# {number}" for number in numbers]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[str(document.relative_to(ROOT)) for document in DOCUMENTS])

@@ -11,15 +11,18 @@ from accounts.keys import CachedApiKeys, hash_of, new_key
 from accounts.ports import Caller
 from accounts.tenants import ROLES, Accounts
 from backends.accounts_sql import SqlAccountStore
-from backends.sql import open_engine, reading, sqlite_url
+from backends.sql import reading
 from backends.sql_tables_accounts import API_KEYS
 from common.clock import SteppedClock
 from common.errors import InvalidInput, NotFound
+from tests.databases import open_database
+
+pytestmark = pytest.mark.on_every_database
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqlAccountStore]:
-    engine = open_engine(sqlite_url(tmp_path))
+    engine = open_database(tmp_path)
     yield SqlAccountStore(engine)
     engine.dispose()
 
@@ -48,7 +51,7 @@ def test_an_issued_key_opens_at_once_and_names_its_tenant(accounts: Accounts, ke
     issued = accounts.create_key(tenant.tenant_id, role)
 
     for _ in range(2):
-        assert keys.caller_of(issued.plaintext) == Caller(tenant.tenant_id, role)
+        assert keys.caller_of(issued.plaintext) == Caller(tenant.tenant_id, role, issued.key_id)
     assert keys.caller_of(issued.plaintext + "x") is None
     assert keys.caller_of(hash_of(issued.plaintext)) is None
     assert keys.caller_of("\udcff") is None
@@ -78,7 +81,7 @@ def test_a_lookup_that_hits_asks_no_store(accounts: Accounts, store: SqlAccountS
 
 
 def test_the_key_itself_is_stored_nowhere(tmp_path: Path) -> None:
-    engine = open_engine(sqlite_url(tmp_path))
+    engine = open_database(tmp_path)
     accounts = Accounts(store=SqlAccountStore(engine), clock=SteppedClock())
     issued = accounts.create_key(accounts.create_tenant("shop").tenant_id, "storefront")
     with reading(engine) as connection:

@@ -115,3 +115,21 @@ def test_consent_is_counted_by_rules_and_verdict() -> None:
 
     for verdict in ('rules="gdpr",verdict="none"', 'rules="us",verdict="all"', 'rules="us",verdict="some"'):
         assert f"haat_consent_verdicts_total{{{verdict}}} 1.0" in text
+
+
+def test_what_waits_for_kafka_and_what_groups_have_not_taken_is_told() -> None:
+    readings = Readings(
+        kafka_waiting={"notices": 3},
+        kafka_waiting_bytes=900,
+        kafka_dropped={"feed_pages": 7},
+        kafka_lag={("reports", "notices", "5"): 2},
+        kafka_records={("reports", "duplicate"): 4},
+    )
+
+    found = samples(AuctionMetrics(readings=lambda: readings))
+
+    assert found["haat_kafka_waiting", "topic=notices"] == 3
+    assert found["haat_kafka_waiting_bytes",] == 900
+    assert found["haat_kafka_dropped_total", "topic=feed_pages"] == 7
+    assert found["haat_kafka_lag", "group=reports", "partition=5", "topic=notices"] == 2
+    assert found["haat_kafka_records_total", "group=reports", "outcome=duplicate"] == 4

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.cli import main
+from app.exit_codes import ExitCode
 from app.explain import tell
 from backends.event_log_lmdb import LmdbEventLog
 from backends.sold_facts_sql import SqlNames
@@ -22,6 +23,8 @@ from protos import exchange_pb2
 from streams.auction_block import AuctionColumns, encode_auctions
 from streams.topics import AUCTIONS
 from tests.builders import Market, a_line_item, a_page_view
+
+pytestmark = pytest.mark.slow
 
 Captured = pytest.CaptureFixture[str]
 
@@ -39,10 +42,9 @@ def overpaid(columns: AuctionColumns) -> AuctionColumns:
 
 
 def of_before(columns: AuctionColumns) -> AuctionColumns:
-    none = np.zeros(0, np.uint32)
     return replace(
-        columns, conversion_rate=0.0, bid_chance=np.zeros(0, np.float64), bid_pricing=none, bid_advertiser=none,
-        bid_product=none, bid_category=none, refused_before=none,
+        columns, conversion_rate=0.0, cleared_bids=0, chance_rest=np.zeros(0, np.int32), ad_pricing=b"",
+        ad_advertiser=b"", ad_product=b"", ad_category=b"", refused_before=np.zeros(0, np.uint32),
     )  # fmt: skip
 
 
@@ -102,8 +104,35 @@ async def test_a_record_that_cannot_be_read_is_no_success(tmp_path: Path, capsys
     with closing(LmdbEventLog(tmp_path / "log")) as log:
         log.append(AUCTIONS.name, [b"\xff"], (await a_record()).held_at_ms)
 
-    assert main(["auction", "replay", "--all", *folder]) == 1
+    assert main(["auction", "replay", "--all", *folder]) == ExitCode.DAMAGED
     assert "1 records cannot be read" in capsys.readouterr().out
+
+
+async def test_a_damaged_record_is_not_counted_as_different(tmp_path: Path, capsys: Captured) -> None:
+    record = await a_record()
+    # The bids of one batch stand under placements that are not there.
+    damaged = replace(record, bid_placement=record.bid_placement + 9)
+    folder = write(tmp_path, [damaged, record, of_before(record)])
+
+    assert main(["auction", "replay", "--all", "--json", *folder]) == ExitCode.DAMAGED
+    found = json.loads(capsys.readouterr().out)
+    assert (found["auctions"], found["different"], found["same"]) == (1, 0, False)
+    assert list(found["damaged"].values()) == [1]
+    assert found["not_replayed"] == {BEFORE_REPLAYS: 1}
+    assert main(["auction", "replay", "--all", *folder]) == ExitCode.DAMAGED
+    assert "1 auctions were not replayed: the record is damaged" in capsys.readouterr().out
+    # What differs outweighs what is damaged.
+    write(tmp_path, [overpaid(record)])
+    assert main(["auction", "replay", "--all", *folder]) == 1
+
+
+async def test_one_damaged_auction_has_the_same_exit_code(tmp_path: Path, capsys: Captured) -> None:
+    record = await a_record()
+    damaged = replace(record, bid_placement=record.bid_placement + 9)
+    folder = write(tmp_path, [damaged])
+
+    assert main(["auction", "replay", id_of(record), *folder]) == ExitCode.DAMAGED
+    assert "the record is damaged" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,12 @@ def test_one_port_is_not_given_twice(tmp_path: Path) -> None:
     assert loaded(tmp_path, {"http_port": 0, "grpc_port": 0}).http_port == 0
 
 
+def test_ads_txt_is_checked_by_the_name_that_it_knows_us_by(tmp_path: Path) -> None:
+    assert set(errors_of(tmp_path, {"ads_txt_check": "warn"})) == {"seller_domain"}
+    found = loaded(tmp_path, {"ads_txt_check": "enforce", "seller_domain": "ads.example", "ads_txt_refresh_s": "2h"})
+    assert (found.ads_txt_check, found.ads_txt_refresh_s) == ("enforce", 7_200)
+
+
 def test_a_value_with_control_characters_is_shown_escaped(tmp_path: Path) -> None:
     shown = errors_of(tmp_path, environment={"HAAT_GRPC_HOST": "a\x1b[31mb"})["HAAT_GRPC_HOST"]
 

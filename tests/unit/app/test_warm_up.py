@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import exchange.auction  # noqa: F401
-from app.warm_up import kernels_are_compiled
+from app.settings import load
+from app.warm_up import kernels_are_compiled, warm_up
+from app.wiring import wire
 from ranking.kernel_cache import KERNELS
 
 
@@ -19,3 +23,14 @@ def test_one_kernel_that_is_not_compiled_from_todays_sources_is_enough(monkeypat
     monkeypatch.setattr(mine[0]._cache._cache_file, "_load_index", dict)
 
     assert not kernels_are_compiled()
+
+
+@pytest.mark.slow
+async def test_after_a_warm_up_nothing_is_left_to_compile(tmp_path: Path) -> None:
+    haat = wire(load({"data_dir": str(tmp_path)}, environment={}))
+    try:
+        await warm_up(haat)
+    finally:
+        haat.close()
+
+    assert kernels_are_compiled()

@@ -247,3 +247,16 @@ def test_a_log_that_nobody_syncs_syncs_itself_before_it_grows_much(tmp_path: Pat
     assert after is not None
     assert after.number > before.number
     log.close()
+
+
+def test_a_rewritten_record_keeps_its_place_and_time_and_dropped_ones_do_not_come_back(tmp_path: Path) -> None:
+    log = LmdbEventLog(tmp_path, map_size_bytes=1 << 24)
+    log.append("posts", [b"one", b"two", b"three"], 7)
+    log.drop_before("posts", 1)
+
+    log.rewrite("posts", {0: b"back", 2: b"THREE, and longer"})
+
+    kept = [(one.offset, one.appended_at_ms, one.payload) for one in log.read("posts", 0)]
+    assert kept == [(1, 7, b"two"), (2, 7, b"THREE, and longer")]
+    assert log.append("posts", [b"four"], 8) == 3
+    log.close()

@@ -7,14 +7,17 @@ import pytest
 from sqlalchemy import Engine
 
 from backends.outbox_sql import OutboxEvent, OutboxRelay, append, newest_sequence
-from backends.sql import open_engine, reading, sqlite_url, writing
+from backends.sql import reading, writing
 from common.clock import SteppedClock
 from common.errors import BackendUnavailable
+from tests.databases import open_database
+
+pytestmark = pytest.mark.on_every_database
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    opened = open_engine(sqlite_url(tmp_path))
+    opened = open_database(tmp_path)
     yield opened
     opened.dispose()
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from backends.sql import open_engine, sqlite_url
 from exchange.pacing_ports import Pacing
 from tests.campaign_stores import campaign_world
+from tests.databases import open_database
 
 
 def test_campaigns_of_before_spend_as_fast_as_they_can_and_new_ones_evenly(tmp_path: Path) -> None:
     with campaign_world(tmp_path) as world:
         _, old, _, _ = world.a_whole_campaign()
         tenant = world.tenant_a
-    engine = open_engine(sqlite_url(tmp_path))
+    engine = open_database(tmp_path)
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE campaigns DROP COLUMN pacing"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))

@@ -13,6 +13,8 @@ from backends.sql_tables_campaigns import IDEMPOTENCY
 from backends.sql_tables_outbox import OUTBOX
 from tests.money_worlds import MoneyWorld, money_world
 
+pytestmark = pytest.mark.on_every_database
+
 
 @pytest.fixture
 def money(tmp_path: Path) -> Iterator[MoneyWorld]:

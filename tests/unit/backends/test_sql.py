@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 
 from backends import sql_schema
-from backends.sql import open_engine, reading, sqlite_url, writing
+from backends.sql import engine_of, open_engine, reading, sqlite_url, writing
 from backends.sql_schema import METADATA
+from backends.sql_sqlite import unsynced
 from common.errors import BackendUnavailable, Conflict
 from tests.campaign_stores import CampaignWorld, campaign_world
+from tests.databases import empty_database, open_database
 
 
 @pytest.fixture
@@ -112,6 +114,65 @@ def test_trouble_is_told_in_our_own_words(engine: Engine) -> None:
         connection.execute(text("SELECT 1 FROM nowhere"))
 
 
+@pytest.mark.on_every_database
+def test_a_full_disk_is_named_undoes_the_whole_and_is_over_when_there_is_room(tmp_path: Path, database: str) -> None:
+    engine = open_database(tmp_path)
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE notes (note TEXT NOT NULL)"))
+    if database == "sqlite":
+        # Each connection has a bound of its own, and one that idles is taken again.
+        pages = "PRAGMA max_page_count = {}"
+        with reading(engine) as connection:
+            used = int(connection.execute(text("PRAGMA page_count")).scalar_one())
+        full, room = pages.format(used), pages.format(1_000_000_000)
+    else:
+        full = (
+            "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$; "
+            "CREATE TRIGGER no_room BEFORE INSERT ON notes FOR EACH ROW WHEN (length(NEW.note) > 9) "
+            "EXECUTE FUNCTION no_room()"
+        )
+        room = "DROP TRIGGER no_room ON notes; DROP FUNCTION no_room"
+    with writing(engine) as connection:
+        connection.exec_driver_sql(full)
+
+    def write(*notes: str) -> None:
+        with writing(engine) as connection:
+            for note in notes:
+                connection.execute(text("INSERT INTO notes VALUES (:note)"), {"note": note})
+
+    with pytest.raises(BackendUnavailable, match="disk is full"):
+        write("short", "x" * 1_000_000)
+
+    with writing(engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM notes")).scalar_one() == 0
+        connection.exec_driver_sql(room)
+    write("x" * 1_000_000)
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM notes")).scalar_one() == 1
+    with writing(engine) as connection:
+        connection.execute(text("DROP TABLE notes"))
+    engine.dispose()
+
+
+@pytest.mark.services
+def test_a_database_that_takes_no_writes_is_named_and_still_read(postgresql_url: str) -> None:
+    with empty_database() as url:
+        first = open_engine(url)
+        name = first.url.database
+        with writing(first) as connection:
+            # As a standby that an address leads to after a failover.
+            connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
+        first.dispose()
+        engine = engine_of(url)
+
+        with pytest.raises(BackendUnavailable, match=r"takes no writes.*primary"), writing(engine) as connection:
+            connection.execute(text("DELETE FROM outbox"))
+        with reading(engine) as connection:
+            assert connection.execute(text("SELECT count(*) FROM outbox")).scalar_one() == 0
+        engine.dispose()
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "", "no url"])
 def test_a_url_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"sqlite:///var/haat\.sqlite"):
@@ -142,6 +203,23 @@ def test_a_store_of_a_newer_haat_is_refused(tmp_path: Path) -> None:
         open_engine(sqlite_url(tmp_path))
 
 
-def test_a_driver_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BackendUnavailable, match="driver"):
-        open_engine("nosuchengine://host/haat")
+def test_another_engine_is_refused_and_its_password_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="in SQLite or in PostgreSQL") as refused:
+        open_engine("nosuchengine://haat:hunter2@host/haat")
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_every_commit_waits_for_the_disk_but_where_it_was_said_otherwise(tmp_path: Path) -> None:
+    def synchronous(name: str) -> int:
+        engine = open_engine(sqlite_url(tmp_path / name))
+        try:
+            with reading(engine) as connection:
+                return int(connection.execute(text("PRAGMA synchronous")).scalar_one())
+        finally:
+            engine.dispose()
+
+    with unsynced():
+        within = synchronous("within")
+
+    assert (within, synchronous("after")) == (0, 2)

@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import measured
+from bench.feed_pages import RANKING, WHOLE_CALL
 from bench.measure import Round, Spread, measure_in_process
+from bench.post_checks import POST_CHECK
 from bench.report import ECHO, NATIVE_ECHO, ratio_to_echo, remarks_on
+from bench.run import IN_PROCESS
 from bench.server import cpu_seconds, pinned_to, start_echo, start_server
 from bench.settings import BenchSettings, cores
 from common.errors import BackendUnavailable
@@ -54,7 +57,7 @@ def test_all_rows_are_measured_in_one_run_and_written(tmp_path: Path, capsys: py
     assert code == 0
     unary = ["auctions, unary", "auctions, unary, four times as many in flight"]
     rows = [ECHO, NATIVE_ECHO, *unary, "auctions, stream, coalesced", "auctions, batches of 8"]
-    assert [name for name in said["rows"] if not name.startswith("in process")] == rows
+    assert list(said["rows"]) == [*rows, IN_PROCESS, RANKING, WHOLE_CALL, POST_CHECK]
     for row in said["rows"].values():
         assert row["rounds"][0]["page_views"] > 0
         assert row["rounds"][0]["failed"] == 0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bidders.contextual import Contextual
+from bidders.look_alike import LookAlike
 from bidders.retarget import Retarget
 from bidders.roster import ROSTER
 from exchange.bidding import BidContext, Bidder
@@ -53,3 +54,9 @@ def test_retarget_bids_by_affinity_and_lets_the_forgotten_go() -> None:
     offered = Retarget().bid(a_context([0.0, 0.05, 1.0, 2.0, 3.0, 30.0])).tolist()
 
     assert offered == [0, 0, 700_000, 850_000, 1_000_000, 1_000_000]
+
+
+def test_look_alike_bids_by_affinity_times_similarity_and_lets_the_forgotten_go() -> None:
+    offered = LookAlike().bid(a_context([0.0, 0.05, 0.5, 1.0, 2.0, 3.0, 30.0])).tolist()
+
+    assert offered == [0, 0, 250_000, 500_000, 750_000, 1_000_000, 1_000_000]

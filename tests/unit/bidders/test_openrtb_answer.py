@@ -121,3 +121,82 @@ def test_what_is_no_bid_is_left_out(bid: object) -> None:
 def test_an_answer_to_another_request_bids_for_nothing_of_this_one() -> None:
     assert read(a_bid(), id="another")[0].placement_id == ""
     assert read(a_bid(impid="elsewhere"))[0].placement_id == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"cat": ["IAB7-3"]}, Refusal.CATEGORY_BLOCKED),
+        ({"cat": ["IAB1", "iab7"]}, Refusal.CATEGORY_BLOCKED),
+        ({"adomain": ["brand.example", "Blocked.example"]}, Refusal.ADVERTISER_BLOCKED),
+        ({"adomain": ["www.blocked.example"]}, Refusal.ADVERTISER_BLOCKED),
+        ({"adomain": ["notblocked.example"], "cat": ["IAB70"]}, Refusal.WON),
+        ({"adomain": ["brand.example", "no domain"]}, Refusal.INVALID_ADVERTISER_DOMAIN),
+        ({"adomain": [f"{at}.example" for at in range(33)]}, Refusal.INVALID_BID),
+    ],
+)
+def test_what_a_page_view_blocks_is_blocked_in_any_spelling(changes: dict[str, Any], code: Refusal) -> None:
+    placement = a_placement(blocked_categories=("iab7",), blocked_advertisers=("blocked.example",))
+    (found,) = read(a_bid(**changes), placement)
+
+    assert verdict_of(found, a_page_view(placements=(placement,)), placement, 1.0)[0] == code
+
+
+def test_allowed_categories_and_languages_are_found_in_any_spelling() -> None:
+    (found,) = read(a_bid(cat=["IAB9-5"], language="DE-at"))
+    view = a_page_view(allowed_categories=("iab9",), allowed_languages=("de",))
+
+    assert verdict_of(found, view, view.placements[0], 1.0)[0] == Refusal.WON
+
+
+@pytest.mark.parametrize(
+    ("domains", "code"),
+    [
+        (["shop.brand.example"], Refusal.WON),
+        (["brand.example", "other.example"], Refusal.NOT_ALLOWED_IN_DEAL),
+    ],
+)
+def test_a_deal_holds_for_each_advertiser_that_the_bid_may_show(domains: list[str], code: Refusal) -> None:
+    placement = a_placement(deals=(Deal("d1", advertiser_domains=("brand.example",)),))
+    (found,) = read(a_bid(adomain=domains, dealid="d1"), placement)
+
+    assert verdict_of(found, a_page_view(placements=(placement,)), placement, 1.0)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("markup", "types", "code"),
+    [
+        ("<b>hello</b>", (2, 3, 4), Refusal.WON),
+        ("<b>hello</b>", (1,), Refusal.AD_TYPE_BLOCKED),
+        ('<a href="https://a.example"><img src="https://a.example/b.png"></a>', (1, 3, 4), Refusal.WON),
+        ('<a href="https://a.example"><img src="https://a.example/b.png"></a>', (2,), Refusal.AD_TYPE_BLOCKED),
+        ('<SCRIPT src="https://a.example/a.js"></SCRIPT><img src="https://a.example/b.png">', (2,), Refusal.WON),
+        ('<SCRIPT src="https://a.example/a.js"></SCRIPT>', (3,), Refusal.AD_TYPE_BLOCKED),
+        ('<img src=x onload="go()">', (3,), Refusal.AD_TYPE_BLOCKED),
+        ('<iframe src="https://a.example"></iframe>', (4,), Refusal.AD_TYPE_BLOCKED),
+    ],
+)
+def test_a_type_of_banner_that_is_blocked_is_refused(markup: str, types: tuple[int, ...], code: Refusal) -> None:
+    placement = a_placement(blocked_types=types)
+    (found,) = read(a_bid(adm=markup), placement)
+
+    assert verdict_of(found, a_page_view(placements=(placement,)), placement, 1.0)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("needs", "offered", "code"),
+    [
+        ({"apis": [5]}, (), Refusal.CREATIVE_FILTERED),
+        ({"api": 5}, (3,), Refusal.CREATIVE_FILTERED),
+        ({"apis": [3, 5]}, (5, 3), Refusal.WON),
+        ({}, (), Refusal.WON),
+        ({"apis": list(range(100))}, tuple(range(100)), Refusal.INVALID_BID),
+    ],
+)
+def test_a_framework_that_is_not_offered_is_not_there(
+    needs: dict[str, Any], offered: tuple[int, ...], code: Refusal
+) -> None:
+    placement = a_placement(apis=offered)
+    (found,) = read(a_bid(**needs), placement)
+
+    assert verdict_of(found, a_page_view(placements=(placement,)), placement, 1.0)[0] == code

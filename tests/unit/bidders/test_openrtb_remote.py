@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from bidders.openrtb_remote import OpenRtbRemote
 from common.consent import Permission
@@ -56,7 +57,9 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def bidder(service: Service, share: bool = True, currency: str = "EUR") -> AsyncIterator[OpenRtbRemote]:
+async def bidder(
+    service: Service, share: bool = True, currency: str = "EUR", seats: tuple[str, ...] = ()
+) -> AsyncIterator[OpenRtbRemote]:
     app = web.Application()
     app.router.add_post("/bid", service.bid)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -70,7 +73,7 @@ async def bidder(service: Service, share: bool = True, currency: str = "EUR") ->
 
     remote = OpenRtbRemote(
         name="acme", target=f"http://127.0.0.1:{port}/bid", currency=currency, own_currency="EUR", timeout_ms=5_000,
-        may_share_with=may_share_with, vendor_id=7,
+        may_share_with=may_share_with, vendor_id=7, seats=seats,
     )  # fmt: skip
     try:
         yield remote
@@ -238,6 +241,7 @@ async def test_a_packed_answer_is_unpacked() -> None:
         assert len(await remote.ask(["x"], [a_page_view()], 5_000)) == 1
 
 
+@pytest.mark.slow
 async def test_connections_are_few_and_kept() -> None:
     service = Service()
     async with bidder(service) as remote:
@@ -260,8 +264,73 @@ async def test_nobody_there_is_a_failure() -> None:
 async def test_its_bid_wins_a_whole_auction() -> None:
     async with bidder(Service()) as remote:
         market = Market([a_line_item(1)], outside=[remote])
+        # The first auction of all may be compiled while the bidder waits.
+        await market.ask_one(tmax_ms=5_000)
         answer = await market.ask_one(tmax_ms=5_000)
 
     ad = answer.placements[0].ad
     assert ad is not None
     assert (ad.bidder, ad.advertiser_domain, ad.price_micros) == ("acme", "outside.example", 2_010_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wseat"),
+    [
+        ({}, ["s1", "s2"]),
+        ({"allowed_seats": ("s2", "s9")}, ["s2"]),
+        ({"blocked_seats": ("s2", "s9")}, ["s1"]),
+    ],
+)
+async def test_a_bidder_with_seats_is_asked_for_those_that_may_buy_and_never_with_two_lists(
+    changes: dict[str, Any], wseat: list[str]
+) -> None:
+    service = Service()
+    passed = json.dumps({"id": "r", "imp": [{"id": "1"}], "site": {}, "bseat": ["s2"]}).encode()
+    views = [a_page_view(**changes), a_page_view(openrtb=passed, **changes)]
+    async with bidder(service, seats=("s1", "s2")) as remote:
+        await remote.ask(["x", "y"], views, 1_000)
+
+    assert [(asked["wseat"], "bseat" in asked) for asked in service.asked] == [(wseat, False)] * 2
+
+
+@pytest.mark.parametrize("share", [True, False])
+async def test_a_bidder_hears_its_own_id_of_the_visitor_where_it_may_have_it(share: bool) -> None:
+    service = Service()
+    came = {"id": "r", "imp": [{"id": "1"}], "site": {}, "user": {"id": "ann"}, "regs": {"gdpr": 1}}
+    view = a_page_view(buyer_ids=(("other", "o-7"), ("acme", "a-7")), openrtb=json.dumps(came).encode())
+    nameless = replace(view, openrtb=json.dumps({"id": "r", "imp": [{"id": "1"}], "site": {}}).encode())
+    async with bidder(service, share) as remote:
+        await remote.ask(["x", "y"], [view, nameless], 1_000)
+
+    users = [asked.get("user") for asked in service.asked]
+    assert users == ([{"id": "ann", "buyeruid": "a-7"}, {"buyeruid": "a-7"}] if share else [None, None])
+    assert "o-7" not in json.dumps(service.asked)
+
+
+async def test_a_floor_that_the_exchange_raised_is_what_a_bidder_is_told() -> None:
+    service = Service()
+    ranges = [{"mindur": 1, "maxdur": 15, "bidfloor": 0.2}, {"mindur": 16, "maxdur": 60, "bidfloor": 4.0}]
+    film = {"mimes": ["video/mp4"], "w": 640, "h": 360, "durfloors": ranges}
+    came = {
+        "id": "theirs", "site": {}, "regs": {"gdpr": 0},
+        "imp": [
+            {"id": "1", "bidfloor": 0.1, "bidfloorcur": "USD", "banner": {"w": 300, "h": 250}},
+            {"id": "2", "bidfloor": 0.1, "bidfloorcur": "USD", "video": film},
+            {"id": "3", "bidfloor": 0.1, "bidfloorcur": "USD", "banner": {"w": 300, "h": 250}},
+        ],
+    }  # fmt: skip
+    terms = VideoTerms(mimes=("video/mp4",), floor_ranges=((1, 15, 180_000), (16, 60, 3_600_000)))
+    page = (
+        a_placement("a", floor_micros=750_000, floor_raised=True),
+        a_placement("b", shapes=((3, 640, 360),), floor_micros=750_000, floor_raised=True, video=terms),
+        a_placement("c", floor_micros=90_000),
+    )
+    async with bidder(service) as remote:
+        await remote.ask(["x"], [a_page_view(placements=page, openrtb=json.dumps(came).encode())], 1_000)
+
+    first, second, third = service.asked[0]["imp"]
+    assert (first["bidfloor"], first["bidfloorcur"]) == (second["bidfloor"], second["bidfloorcur"]) == (0.75, "EUR")
+    assert second["video"]["durfloors"] == [
+        {"mindur": 1, "maxdur": 15, "bidfloor": 0.75}, {"mindur": 16, "maxdur": 60, "bidfloor": 3.6}
+    ]  # fmt: skip
+    assert (third["bidfloor"], third["bidfloorcur"]) == (0.1, "USD")

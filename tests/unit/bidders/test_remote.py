@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from bidders.bidder_wire import opportunity
 from bidders.remote import RemoteBidder
 from common.consent import Permission
 from common.errors import BackendUnavailable
@@ -195,6 +196,60 @@ async def test_a_stream_that_fails_is_opened_again() -> None:
     assert service.streams == 2
 
 
+class Capricious(Service):
+    """Ends its stream with every third request that it reads, once both answers before that were heard."""
+
+    def __init__(self, code: grpc.StatusCode) -> None:
+        super().__init__()
+        self.code = code
+        self.ends = 0
+        self.heard = 0
+        self.told = asyncio.Condition()
+
+    async def BidStream(self, requests: Any, context: Any) -> Any:  # noqa: N802
+        async for request in requests:
+            if len(self.asked) % 3 == 2:
+                self.asked.append(request)
+                self.ends += 1
+                # An answer may be lost with the end of its stream; so none is under way any more.
+                async with self.told:
+                    await self.told.wait_for(lambda: self.heard == len(self.asked) - self.ends)
+                await context.abort(self.code, "enough")
+            response = await self.Bid(request, context)
+            response.request_number = request.request_number
+            yield response
+
+
+async def test_a_stream_that_ends_again_and_again_is_never_called_broken_and_what_it_never_saw_is_sent_again() -> None:
+    service = Capricious(grpc.StatusCode.RESOURCE_EXHAUSTED)
+    async with bidder(service) as remote:
+
+        async def ask(number: int) -> str:
+            try:
+                bids = await remote.ask([f"a{number}"], [a_page_view()], 60_000)
+            except BackendUnavailable as failed:
+                return str(failed).partition(" failed with ")[2].partition(":")[0]
+            async with service.told:
+                service.heard += 1
+                service.told.notify_all()
+            return str(len(bids))
+
+        async def go_on_asking(first: int) -> list[str]:
+            return [await ask(first + turn) for turn in range(30)]
+
+        said = [answer for answers in await asyncio.gather(*map(go_on_asking, range(0, 240, 30))) for answer in answers]
+
+    # What the bidder had read when it ended the stream fails with it, by the bidder's code or as broken off.
+    assert set(said) <= {"1", "RESOURCE_EXHAUSTED", "UNAVAILABLE"}
+    answered = said.count("1")
+    assert answered == service.heard == len(service.asked) - service.ends
+    # Each of the eight has one request under way, so that no end takes more than eight with it.
+    assert service.ends <= len(said) - answered <= 8 * service.ends
+    # Nothing that the bidder saw was sent to it again.
+    seen = [opportunity.auction_id for request in service.asked for opportunity in request.opportunities]
+    assert len(seen) == len(set(seen))
+
+
 async def test_a_bidder_sees_the_terms_of_a_placement_and_may_answer_to_all_of_them() -> None:
     class Dealer(Service):
         async def Bid(self, request: bidder_pb2.BidRequest, context: Any) -> bidder_pb2.BidResponse:  # noqa: N802
@@ -224,3 +279,21 @@ async def test_a_bidder_sees_the_terms_of_a_placement_and_may_answer_to_all_of_t
     assert read_placement(asked.placements[0], 0, []) == placement
     assert (bid.deal_id, bid.seat, bid.categories, bid.attributes, bid.mtype) == ("d1", "s1", ("toys",), (3,), 2)
     assert (bid.duration_s, bid.protocol, bid.mime, bid.skippable, bid.language) == (15, 7, "video/mp4", True, "de")
+
+
+def test_a_bidder_with_seats_is_asked_for_those_that_may_buy() -> None:
+    view = a_page_view(allowed_seats=("s2", "s9"), blocked_seats=("s3",))
+
+    assert opportunity("x", view, "EUR", "EUR", ("s1", "s2")).allowed_seats == ["s2"]
+    assert opportunity("x", view, "EUR", "EUR", ("s1", "s2")).blocked_seats == []
+    assert opportunity("x", view, "EUR", "EUR").allowed_seats == ["s2", "s9"]
+    assert opportunity("x", view, "EUR", "EUR").blocked_seats == ["s3"]
+
+
+def test_a_bidder_hears_its_own_id_of_the_visitor_with_consent_to_share() -> None:
+    view = a_page_view(buyer_ids=(("other", "o-7"), ("acme", "a-7")))
+    silent = a_page_view(buyer_ids=(("acme", "a-7"),), permissions=int(Permission.REMEMBER))
+
+    assert opportunity("x", view, "EUR", "EUR", bidder="acme").buyer_user_id == "a-7"
+    assert opportunity("x", view, "EUR", "EUR", bidder="nobody").buyer_user_id == ""
+    assert opportunity("x", silent, "EUR", "EUR", bidder="acme").buyer_user_id == ""

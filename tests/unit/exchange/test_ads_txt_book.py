@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from common.clock import SteppedClock
 from exchange.ads_txt import Standing
-from exchange.ads_txt_book import GOOD_FOR_MS, RETRY_MS, AdsTxtBook
+from exchange.ads_txt_book import GOOD_FOR_MS, RETRY_MS, STALE_MS, AdsTxtBook
 
 
 class Web:
@@ -54,3 +54,33 @@ async def test_a_domain_without_a_file_forbids_nobody() -> None:
     await book.look_up()
 
     assert book.standing("quiet.example", "t1") is Standing.UNAVAILABLE
+    assert len(book) == 1
+    assert (book.had, book.missed) == (0, 1)
+
+
+async def test_a_file_without_tls_counts_and_one_with_it_comes_first() -> None:
+    web = Web()
+    web.files["http://plain.example/ads.txt"] = b"ads.example, t1, RESELLER"
+    book = AdsTxtBook(seller_domain="ads.example", fetch=web.fetch, clock=SteppedClock())
+    for domain in ("plain.example", "shop.example"):
+        book.standing(domain, "t1")
+    assert await book.look_up() == 2
+
+    assert book.standing("plain.example", "t1") is Standing.RESELLER
+    assert book.standing("shop.example", "t1") is Standing.DIRECT
+    assert "http://shop.example/ads.txt" not in web.asked
+
+
+async def test_a_file_that_stays_away_speaks_for_nobody_in_the_end() -> None:
+    web, clock = Web(), SteppedClock()
+    web.files["https://shop.example/ads.txt"] = b"other.example, t1, DIRECT"
+    book = AdsTxtBook(seller_domain="ads.example", fetch=web.fetch, clock=clock, good_for_ms=1_000)
+    book.standing("shop.example", "t1")
+    await book.look_up()
+    assert book.standing("shop.example", "t1") is Standing.UNAUTHORISED
+
+    web.files.clear()
+    clock.step(STALE_MS)
+    book.standing("shop.example", "t1")
+    await book.look_up()
+    assert book.standing("shop.example", "t1") is Standing.UNAVAILABLE

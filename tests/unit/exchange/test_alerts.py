@@ -21,6 +21,8 @@ from streams.schemas import BudgetAlerted, decode
 from streams.topics import ALERTS
 from tests.money_worlds import MoneyWorld, money_world
 
+pytestmark = pytest.mark.on_every_database
+
 DAY = 86_400_000
 
 

@@ -9,14 +9,11 @@ import pytest
 
 from common.consent import Permission
 from common.errors import InvalidInput
-from exchange.answer import Ad, Answer, PlacementAnswer
-from exchange.auction_wire import AnswerWriter, PageViewReader
-from exchange.creatives import ad_facts
+from exchange.auction_wire import PageViewReader
 from exchange.page_rules import PageRules
 from exchange.request import Deal, FlexSize, NativeTerms, VideoTerms
 from protos import common_pb2 as common
 from protos import exchange_pb2 as exchange
-from tests.builders import a_creative, a_line_item
 
 NOW_MS = 1_700_000_000_000
 ALL = [
@@ -270,42 +267,25 @@ def test_without_consent_the_log_sees_neither_visitor_nor_session(agreed: common
     assert kept.placements == message.placements
 
 
+def test_without_consent_to_personalise_the_log_sees_the_id_alone() -> None:
+    visitor = common.Visitor(visitor_id="ann", segments=["club=gold"])
+    visitor.affinities.add(product_id="chair", weight=2.0)
+    message = exchange.PageView(
+        session_id="s1", visitor=visitor, consent=common.Consent(granted=[common.PURPOSE_REMEMBER]),
+        placements=[exchange.Placement(placement_id="top", formats=[exchange.FORMAT_PRODUCT_LISTING])],
+    )  # fmt: skip
+
+    for data in (message.SerializeToString(), None):
+        kept = exchange.PageView.FromString(a_reader().read(message, NOW_MS, data).wire)
+        assert (kept.session_id, kept.visitor) == ("s1", common.Visitor(visitor_id="ann"))
+
+
 def test_with_consent_the_log_sees_what_was_sent() -> None:
     message = a_message()
     data = message.SerializeToString()
 
     assert a_reader().read(message, NOW_MS, data).wire == data
     assert exchange.PageView.FromString(a_reader().read(message, NOW_MS).wire) == message
-
-
-def test_an_answer_is_written_field_by_field_and_templates_do_not_mix() -> None:
-    writer = AnswerWriter("EUR")
-    one, two = (ad_facts(a_line_item(number), a_creative(number)) for number in (1, 2))
-    answers = [
-        Answer(
-            "auction",
-            "request",
-            (
-                PlacementAnswer("a", Ad(f"auction.{index}", facts, "<b>", 1_000 + index, "brand_campaign")),
-                PlacementAnswer("b", None, 102),
-            ),
-        )
-        for index, facts in enumerate((one, two, one))
-    ]
-
-    messages = [writer.message(answer) for answer in answers]
-
-    assert [m.placements[0].ad.line_item_id for m in messages] == ["item-1", "item-2", "item-1"]
-    assert [m.placements[0].ad.price_micros for m in messages] == [1_000, 1_001, 1_002]
-    first = messages[0].placements[0].ad
-    assert (first.advertiser_domain, first.currency, first.width, first.markup) == (
-        "brand-1.example",
-        "EUR",
-        300,
-        "<b>",
-    )
-    assert not messages[0].placements[1].HasField("ad")
-    assert messages[0].placements[1].no_ad_reason == 102
 
 
 def test_another_currency_is_taken_where_there_is_a_rate() -> None:
@@ -346,3 +326,34 @@ def test_currencies_of_bids_are_few_and_well_formed() -> None:
         reader.read(a_message(currencies=["usd"]), NOW_MS)
     with pytest.raises(InvalidInput):
         reader.read(a_message(currencies=["USD"] * 33), NOW_MS)
+
+
+def test_a_dynamic_pod_is_read_as_its_slots_and_stands_so_in_the_log() -> None:
+    video = exchange.VideoTerms(pod_id="pod", pod_duration_s=60, pod_ads=3, mimes=["video/mp4"], pod_sequence=1)
+    message = exchange.PageView(
+        placements=[
+            exchange.Placement(
+                placement_id="top", formats=[exchange.FORMAT_BANNER], sizes=[exchange.Size(width=300, height=250)]
+            ),
+            exchange.Placement(
+                placement_id="break",
+                formats=[exchange.FORMAT_VIDEO],
+                sizes=[exchange.Size(width=640, height=360)],
+                video=video,
+                secure=True,
+            ),
+        ]
+    )
+    reader = PageViewReader(currency="EUR", tmax_ms=50)
+
+    view = reader.from_bytes(message.SerializeToString(), 1_700_000_000_000)
+
+    assert [placement.placement_id for placement in view.placements] == ["top", "break/1", "break/2", "break/3"]
+    terms = [placement.video for placement in view.placements[1:]]
+    assert [term and (term.slot_in_pod, term.pod_ads, term.pod_sequence) for term in terms] == [
+        (1, 1, 1), (0, 1, 1), (-1, 1, 1)
+    ]  # fmt: skip
+    logged = exchange.PageView.FromString(view.wire)
+    assert [placement.placement_id for placement in logged.placements] == ["top", "break/1", "break/2", "break/3"]
+    # What is read off the log is what was sold.
+    assert reader.from_bytes(view.wire, 1_700_000_000_000).placements == view.placements

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from common.errors import BackendUnavailable
+from exchange import batching
 from exchange.answer import Answer
 from exchange.batching import BATCH_LIMIT, Batcher
 from exchange.request import PageView
@@ -55,6 +56,22 @@ async def test_one_alone_is_a_batch_of_one() -> None:
 
     assert core.sizes == [1, 1]
     assert first.request_id == second.request_id
+
+
+async def test_a_busy_server_takes_in_what_the_next_turn_of_the_loop_brings(monkeypatch: pytest.MonkeyPatch) -> None:
+    # However slow the machine is, the server is busy for the whole test.
+    monkeypatch.setattr(batching, "BUSY_S", 600.0)
+    monkeypatch.setattr(batching, "LONGEST_WAIT_S", 600.0)
+    core = Core()
+    batcher = Batcher(core.hold_auctions)
+    await asyncio.gather(*(batcher.submit(view) for view in views(3)))
+
+    first = batcher.submit(views(1)[0])
+    await asyncio.sleep(0)
+    second = batcher.submit(views(1)[0])
+    await asyncio.gather(first, second)
+
+    assert core.sizes == [3, 2]
 
 
 async def test_more_than_the_limit_are_several_batches() -> None:

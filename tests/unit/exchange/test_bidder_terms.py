@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from common.consent import Permission
-from exchange.bidder_terms import BidderTerms, Pretargeting, could_bid
+from exchange.bidder_terms import BidderTerms, Pretargeting, could_bid, seats_for
 from exchange.request import Deal, Format
 from tests.builders import BANNER, LISTING, a_page_view, a_placement
 
@@ -52,6 +52,13 @@ def test_floors_above_its_cap_are_not_sent_unless_a_deal_is_below() -> None:
     assert not could_bid(terms, a_page_view(placements=(dear,)), SHARE)
     assert could_bid(terms, a_page_view(placements=(dear, a_placement())), SHARE)
     assert could_bid(terms, a_page_view(placements=(deal,)), SHARE)
+
+
+def test_a_bidder_buys_for_those_of_its_seats_that_the_publisher_lets() -> None:
+    assert seats_for(("a", "b"), a_page_view()) == ("a", "b")
+    assert seats_for(("a", "b"), a_page_view(allowed_seats=("c", "b"))) == ("b",)
+    assert seats_for(("a", "b"), a_page_view(blocked_seats=("b",))) == ("a",)
+    assert seats_for(("a", "b"), a_page_view(allowed_seats=("a",), blocked_seats=("a",))) == ()
 
 
 def test_blocked_seats_are_not_asked() -> None:

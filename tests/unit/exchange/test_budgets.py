@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from backends.budget_ledger_sql import SqlBudgetLedger
-from backends.sql import open_engine
 from common.clock import SteppedClock
 from common.errors import BackendUnavailable
 from exchange.budgets import LONGEST_PAUSE_MS, BudgetBook
 from exchange.ports import Budget
+from tests.databases import open_database
+
+pytestmark = pytest.mark.on_every_database
 
 NOON = int(datetime(2026, 3, 5, 12, tzinfo=UTC).timestamp() * 1000)
 HOUR = 3_600_000
@@ -21,7 +23,7 @@ HOUR = 3_600_000
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[SqlBudgetLedger]:
-    engine = open_engine(f"sqlite:///{tmp_path}/ledger.sqlite")
+    engine = open_database(tmp_path)
     yield SqlBudgetLedger(engine, least_lease_micros=10)
     engine.dispose()
 
@@ -62,6 +64,19 @@ async def test_a_top_up_takes_a_share_and_fills_up_when_half_is_gone(book: Budge
     await book.top_up()
     assert book.available[row] == 10 + 47
     assert book.standing(7).reserved_micros == 40
+
+
+async def test_after_a_restart_a_remainder_too_small_for_an_ad_is_filled_up(
+    book: BudgetBook, ledger: SqlBudgetLedger
+) -> None:
+    put(ledger, 7, total=1000)
+    ledger.lease("a", {7: 30}, NOON)
+    book.adopt({7: 30}, {7: 27})
+    assert book.available[book.row_of(7)] == 3
+
+    await book.top_up()
+
+    assert book.available[book.row_of(7)] > 3
 
 
 async def test_an_account_without_limits_needs_no_special_case(book: BudgetBook) -> None:

@@ -13,9 +13,11 @@ from msgspec.structs import replace
 
 from common.errors import InvalidInput, NotFound
 from exchange import bulk_csv
-from exchange.campaign_values import Budget, FrequencyCap, LineItem, Schedule, Targeting
+from exchange.campaign_values import Budget, Cap, FrequencyCap, LineItem, Schedule, Targeting
 from tests.campaign_stores import CAMPAIGN
 from tests.money_worlds import MoneyWorld, money_world
+
+pytestmark = [pytest.mark.on_every_database, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -101,6 +103,8 @@ def test_export_imports_as_no_change_whatever_it_was_made_by(money: MoneyWorld) 
         money.campaign, money.creative, name="=cmd|' /C calc'!A0", budget=Budget(1, 1),
         targeting=Targeting(("BD",), (1, 4), ("a|b",), ("back\\slash", "-1"), ("x=1|2",), ("p1",), ("top",), ("bn",)),
         frequency_cap=FrequencyCap(2, 60), schedule=Schedule(5, 1_700_000_000_001, (0, 167)), strategy=3, state=2,
+        deal_ids=("spring|summer", "autumn"), deals_only=True, seat="-house",
+        caps=(Cap(2, 5, 86_400), Cap(4, 1, 60, True)),
     )  # fmt: skip
 
     data, rows = money.files.export(money.world.tenant_a)
@@ -125,6 +129,12 @@ ITEMS = st.builds(
     budget=st.builds(Budget, st.integers(0, 10**15), st.integers(0, 10**15)),
     targeting=st.builds(Targeting, keywords=WORDS, categories=WORDS, devices=st.sampled_from([(), (1,), (4, 2)])),
     schedule=st.builds(Schedule, st.integers(0, 4_102_444_800_000), st.integers(0, 4_102_444_800_000)),
+    deal_ids=WORDS,
+    deals_only=st.booleans(),
+    seat=NAMES,
+    caps=st.lists(
+        st.builds(Cap, st.integers(1, 4), st.integers(0, 99), st.integers(0, 10**8), st.booleans()), max_size=3
+    ).map(tuple),
     state=st.integers(1, 2),
 )
 
@@ -154,6 +164,48 @@ def test_a_mark_of_byte_order_and_other_orders_of_columns_are_taken(money: Money
     data = b"\xef\xbb\xbf" + bulk_csv.lines_of(rows).encode()
 
     assert actions(money, data, dry=True) == [("autumn", "create"), ("item-0", "create")]
+
+
+def test_what_the_file_has_no_column_for_stays_as_it_is(money: MoneyWorld) -> None:
+    told = {"caps": "campaign 5/86400|creative 2/3600 by session", "deal_ids": "spring", "deals_only": "yes",
+            "seat": "agency", "countries": "BD", "daily_budget": "5", "campaign_pacing": "asap",
+            "campaign_time_zone": "Asia/Dhaka"}  # fmt: skip
+    money.files.run(money.world.write(), rows_of(money, told))
+    (made,) = [
+        item
+        for campaign in money.world.campaigns.campaigns(money.world.tenant_a, money.advertiser_id).items
+        for item in money.world.campaigns.line_items(money.world.tenant_a, campaign.campaign_id).items
+        if item.seat == "agency"
+    ]
+    assert made.caps == (Cap(2, 5, 86_400), Cap(4, 2, 3600, by_session=True))
+    assert (made.deal_ids, made.deals_only) == (("spring",), True)
+
+    rows = list(csv.DictReader(io.StringIO(rows_of(money, {"bid": "9"}).decode(), newline="")))
+    few = [column.name for column in bulk_csv.COLUMNS if column.required]
+    data = bulk_csv.lines_of([few, *([row[name] for name in few] for row in rows)]).encode()
+
+    report = money.files.run(money.world.write(), data)
+
+    # A required field alone is told, and the budget of the campaign, whose columns are both not there, stays.
+    assert [(row.action, row.changed_fields) for row in report.rows] == [
+        ("unchanged", ()), ("change", ("bid_micros",)),
+    ]  # fmt: skip
+    after = money.world.campaigns.line_item(money.world.tenant_a, made.line_item_id)
+    assert after == replace(made, bid_micros=9_000_000, revision=made.revision + 1)
+    # A column that is there and empty takes it away.
+    assert ("change", ("deal_ids", "deals_only")) in [
+        (row.action, row.changed_fields)
+        for row in money.files.dry_run(
+            money.world.tenant_a, rows_of(money, told | {"bid": "9", "deal_ids": "", "deals_only": ""})
+        ).rows
+    ]
+
+
+@pytest.mark.parametrize("cell", ["campaign", "campaign 5", "nobody 5/60", "campaign -1/60", "campaign 5/60 by week"])
+def test_caps_are_written_one_way(money: MoneyWorld, cell: str) -> None:
+    assert complaints(money, rows_of(money, {"caps": cell})) == ["line 2, caps"]
+    assert complaints(money, rows_of(money, {"deals_only": "maybe"})) == ["line 2, deals_only"]
+    assert complaints(money, rows_of(money, {"caps": "campaign 99/60"})) == ["line 2, caps"]
 
 
 def test_what_is_wrong_with_the_file_itself_is_told(money: MoneyWorld) -> None:

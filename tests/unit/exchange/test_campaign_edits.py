@@ -12,9 +12,22 @@ from backends.line_items_sql import SqlLineItemSource
 from backends.sql import writing
 from backends.sql_tables_money import CHANGES
 from common.errors import Conflict, InvalidInput, NotFound, PermissionDenied
-from exchange.campaign_values import Budget, ReviewState, Schedule, State, Targeting
+from exchange.campaign_edits import _FIXED
+from exchange.campaign_values import (
+    Budget,
+    Campaign,
+    Cap,
+    FrequencyCap,
+    LineItem,
+    ReviewState,
+    Schedule,
+    State,
+    Targeting,
+)
 from exchange.ports import CAMPAIGN_ACCOUNTS
 from tests.money_worlds import MoneyWorld, money_world
+
+pytestmark = pytest.mark.on_every_database
 
 
 @pytest.fixture
@@ -88,6 +101,12 @@ def test_fields_that_never_change_are_named_with_a_reason(money: MoneyWorld) -> 
         ("state", {"state": 0}, "line_item.state"),
         ("schedule", {"schedule": Schedule(5, 4)}, "line_item.schedule.ends_at_ms"),
         ("creative_ids", {"creative_ids": ()}, "line_item.creative_ids"),
+        ("deals_only", {"deals_only": True}, "line_item.deals_only"),
+        ("deal_ids", {"deal_ids": ("x" * 65,)}, "line_item.deal_ids[0]"),
+        ("caps", {"caps": (Cap(9, 1, 60),)}, "line_item.caps[0].scope"),
+        ("caps", {"caps": (Cap(1, 65, 60),)}, "line_item.caps[0].impressions"),
+        ("caps", {"caps": (Cap(1, 1, 60),) * 9}, "line_item.caps"),
+        ("strategy", {"strategy": 3}, "line_item.targeting.seen_products"),
     ],
 )
 def test_an_edit_is_checked_as_a_new_thing_is(
@@ -99,6 +118,95 @@ def test_an_edit_is_checked_as_a_new_thing_is(
         money.edits.update_line_item(money.world.write(), money.item.line_item_id, changed, [path])
 
     assert [error.field for error in caught.value.errors] == [field]
+
+
+LINE_ITEM_CHANGES = {
+    "name": "Other",
+    "strategy": 2,
+    "bid_micros": 9,
+    "budget": Budget(900, 90),
+    "targeting": Targeting(countries=("BD",), devices=(2,), keywords=("chairs",), placement_ids=("top",)),
+    "frequency_cap": FrequencyCap(2, 60),
+    "schedule": Schedule(5, 1_900_000_000_000, (0, 167)),
+    "deal_ids": ("spring", "autumn"),
+    "deals_only": True,
+    "seat": "agency",
+    "caps": (Cap(2, 5, 86_400), Cap(4, 1, 60, by_session=True)),
+    "state": State.PAUSED,
+}
+CAMPAIGN_CHANGES = {"name": "Other", "budget": Budget(70, 7), "state": State.PAUSED, "pacing": 2}
+# Needed beside it, or the change would be refused.
+BESIDE: dict[str, dict[str, object]] = {
+    "strategy": {"targeting": Targeting(keywords=("chairs",))},
+    "deals_only": {"deal_ids": ("spring",)},
+}
+
+
+def test_every_field_of_a_line_item_and_of_a_campaign_changes_or_says_why_not() -> None:
+    """Who adds a field says here how it is changed."""
+    creatives = {"creative_ids"}
+    assert {*LineItem.__struct_fields__} - {*_FIXED} - creatives == {*LINE_ITEM_CHANGES}
+    assert {*Campaign.__struct_fields__} - {*_FIXED} == {*CAMPAIGN_CHANGES}
+
+
+@pytest.mark.parametrize("field", LINE_ITEM_CHANGES)
+def test_a_field_of_a_line_item_is_changed_and_undone(money: MoneyWorld, field: str) -> None:
+    world, item_id = money.world, money.item.line_item_id
+    changes = {field: LINE_ITEM_CHANGES[field]} | BESIDE.get(field, {})
+
+    changed = money.edits.update_line_item(world.write(), item_id, replace(money.item, **changes), list(changes))
+
+    assert changed == replace(money.item, **changes, revision=2)
+    assert changed == world.campaigns.line_item(world.tenant_a, item_id)
+    newest = money.edits.changes(world.tenant_a, item_id).items[-1]
+    before, after = msgspec.json.decode(newest.before), msgspec.json.decode(newest.after)
+    assert {name for name in after if before[name] != after[name]} == {*changes, "revision"}
+    money.edits.undo(world.write(), newest.number)
+    assert world.campaigns.line_item(world.tenant_a, item_id) == replace(money.item, revision=3)
+
+
+@pytest.mark.parametrize("field", CAMPAIGN_CHANGES)
+def test_a_field_of_a_campaign_is_changed_and_undone(money: MoneyWorld, field: str) -> None:
+    world, campaign_id = money.world, money.campaign.campaign_id
+    draft = replace(money.campaign, **{field: CAMPAIGN_CHANGES[field]})
+
+    changed = money.edits.update_campaign(world.write(), campaign_id, draft, [field])
+
+    assert changed == replace(draft, revision=2) == world.campaigns.campaign(world.tenant_a, campaign_id)
+    money.edits.undo(world.write(), money.edits.changes(world.tenant_a, campaign_id).items[-1].number)
+    assert world.campaigns.campaign(world.tenant_a, campaign_id) == replace(money.campaign, revision=3)
+
+
+def test_deals_and_caps_that_are_changed_go_live(money: MoneyWorld) -> None:
+    source = SqlLineItemSource(money.world.engine)
+    before = source.sequence()
+    draft = replace(money.item, deal_ids=("spring",), deals_only=True, seat="agency", caps=(Cap(2, 5, 86_400),))
+
+    money.edits.update_line_item(
+        money.world.write(), money.item.line_item_id, draft, ["deal_ids", "deals_only", "seat", "caps"]
+    )
+
+    (put,) = source.changed_since(before)[1]
+    assert (put.deal_ids, put.deals_only, put.seat, put.caps) == (("spring",), True, "agency", ((2, 5, 86_400),))
+
+
+def test_a_creative_that_looked_otherwise_comes_back_and_is_reviewed_again(money: MoneyWorld) -> None:
+    world, creative_id = money.world, money.creative.creative_id
+    world.campaigns.review_creative(money.operator(), creative_id, ReviewState.APPROVED)
+    world.campaigns.change_creative(world.write(), creative_id, replace(money.creative, title="Another", revision=0))
+    world.campaigns.review_creative(money.operator(), creative_id, ReviewState.APPROVED)
+    reviewed, changed = [c.number for c in reversed(money.edits.changes(world.tenant_a, creative_id).items)][:2]
+    money.edits.undo(money.operator(), reviewed)
+    with pytest.raises(Conflict):
+        money.edits.undo(world.write(), changed)
+    # The step before is free once the one after it is undone by a change that says the same.
+    world.campaigns.change_creative(world.write(), creative_id, replace(money.creative, title="Third", revision=0))
+    third = money.edits.changes(world.tenant_a, creative_id).items[-1].number
+
+    money.edits.undo(world.write(), third)
+
+    creative = world.campaigns.creative(world.tenant_a, creative_id)
+    assert (creative.title, creative.review_state) == ("Another", ReviewState.PENDING)
 
 
 def test_creatives_of_another_advertiser_are_not_found(money: MoneyWorld) -> None:

@@ -18,6 +18,8 @@ from exchange.campaign_values import Budget, ReviewState, State
 from exchange.ports import CAMPAIGN_ACCOUNTS, Spend
 from tests.campaign_stores import ADVERTISER, LINE_ITEM, CampaignWorld, campaign_world
 
+pytestmark = pytest.mark.on_every_database
+
 replace = msgspec.structs.replace
 
 
@@ -103,7 +105,8 @@ def test_a_write_that_breaks_in_the_middle_leaves_nothing(world: CampaignWorld) 
         event.remove(world.engine, "after_cursor_execute", break_down)
         assert row_counts(world) == before, table
 
-    assert world.a_line_item(campaign, creative).number == 2
+    # Some engines leave out the numbers of what was given up.
+    assert world.a_line_item(campaign, creative).number >= 2
 
 
 def test_every_write_is_audited_and_told(world: CampaignWorld) -> None:

@@ -14,7 +14,7 @@ from exchange.creatives.ad_facts import ad_facts, outside_facts
 from exchange.creatives.composer import Composer
 from exchange.creatives.formats import FORMATS
 from exchange.creatives.outside_markup import refusal_of_markup
-from exchange.creatives.templates import plain_urls
+from exchange.creatives.templates import PlainUrls
 from exchange.ports import CreativeRecord
 from exchange.refusals import Refusal
 from exchange.request import Format, NativeTerms
@@ -43,7 +43,7 @@ def _shown(sample: dict[str, Any]) -> object:
     product = (
         msgspec.convert(msgspec.to_builtins(a_product()) | sample["product"], Product) if "product" in sample else None
     )
-    composer = Composer(urls=plain_urls(PUBLIC_URL), product=lambda _: product)
+    composer = Composer(urls=PlainUrls(PUBLIC_URL), product=lambda _: product)
     if "outside_bid" in sample:
         bid = msgspec.convert(msgspec.to_builtins(an_outside_bid("")) | sample["outside_bid"], OutsideBid)
         refusal = refusal_of_markup(bid.format, bid.markup)

@@ -8,6 +8,9 @@ import pytest
 from defusedxml.ElementTree import fromstring
 from msgspec.structs import replace
 
+from exchange.answer import Ad, Answer, PlacementAnswer, Pod
+from exchange.creatives import ad_facts
+from exchange.creatives.composer import Composer
 from exchange.creatives.formats import of_offered_type, shape_of
 from exchange.creatives.pods import slots_of
 from exchange.creatives.prices import amount, price_text
@@ -16,7 +19,7 @@ from exchange.ports import LineItemRecord
 from exchange.refusals import Refusal
 from exchange.request import Format, NativeTerms, Placement, VideoTerms
 from streams.product import Product
-from tests.builders import LISTING, Market, a_creative, a_line_item, a_page_view, a_placement, a_product
+from tests.builders import LISTING, PUBLIC_URL, Market, a_creative, a_line_item, a_page_view, a_placement, a_product
 
 NATIVE = (int(Format.NATIVE), 0, 0)
 VIDEO = (int(Format.VIDEO), 640, 360)
@@ -54,20 +57,27 @@ async def test_a_changed_price_is_in_the_next_answer() -> None:
     assert after["price_text"] == "EUR\u00a039.99"
 
 
-async def test_a_session_that_asks_again_sees_the_price_of_now_and_nothing_that_is_sold_out() -> None:
+async def test_a_session_that_asks_again_sees_the_product_of_now_and_another_price_or_stock_decides_anew() -> None:
     shop = Shop({"product-1": a_product(1)})
     market = listing_market(shop)
     asked = {"session_id": "session-1", "placements": (a_placement("list", shapes=(LISTING,)),)}
 
     first = await market.ask_one(**asked)
-    shop.put(price_micros=39_990_000)
+    shop.put(name="A chair of oak")
     again = await market.ask_one(**asked)
     assert again.kept
     assert impression(again) == impression(first)
-    assert json.loads(shown(again))["price"] == "39.99"
+    assert json.loads(shown(again))["name"] == "A chair of oak"
     assert json.loads(shown(again))["impression_id"] == impression(first)
 
-    shop.put(in_stock=False)
+    shop.put(price_micros=39_990_000)
+    cheaper = await market.ask_one(**asked)
+    assert not cheaper.kept
+    assert impression(cheaper) != impression(first)
+    assert json.loads(shown(cheaper))["price"] == "39.99"
+    assert (await market.ask_one(**asked)).kept
+
+    shop.put(price_micros=39_990_000, in_stock=False)
     sold_out = await market.ask_one(**asked)
     assert not sold_out.kept
 
@@ -94,6 +104,21 @@ async def test_a_native_ad_that_misses_what_is_required_is_filtered() -> None:
 
     assert answer.placements[0].ad is None
     assert answer.placements[0].no_ad_reason == Refusal.CREATIVE_FILTERED
+
+
+async def test_a_native_ad_shows_the_price_of_its_product_where_one_is_required() -> None:
+    creative = a_creative(1, format=4, width=600, height=400)
+    terms = NativeTerms(
+        ((1, "title", 0, True, 25, 0, 0), (6, "data", 6, True, 0, 0, 0), (7, "data", 11, True, 0, 0, 0))
+    )
+    placement = a_placement("native", shapes=(NATIVE,), native=terms)
+    items = [a_line_item(1, creatives=(creative,))]
+
+    answer = await Market(items, product=lambda _: a_product(1)).ask_one(placements=(placement,))
+
+    values = [asset["data"]["value"] for asset in json.loads(shown(answer))["assets"] if "data" in asset]
+    assert values == ["EUR\u00a049.90", "brand-1.example"]
+    assert (await Market(items).ask_one(placements=(placement,))).placements[0].ad is None
 
 
 async def test_a_product_listing_fills_the_native_assets_that_a_placement_asks_for() -> None:
@@ -230,17 +255,16 @@ def test_a_price_is_written_in_the_digits_of_its_currency(micros: int, currency:
 
 def test_addresses_stand_in_html_with_their_ampersands_escaped() -> None:
     class Signed(PlainUrls):
-        def event(self, name: str) -> str:
-            return f"https://ads.example/{name}?a=1&b=2"
+        def event(self, name: str) -> tuple[str, str]:
+            return f"https://ads.example/{name}?a=1&b=2&t=", ""
 
     macros = " ".join(event_macro(event) for event in EVENTS)
-    urls = Signed("", "x")
-    filled = template(f"{macros} ${{HAAT_ERROR_URL}} ${{NOT_OURS}}", ampersand=True).fill(
-        "1", urls, "https://a.example/"
-    )
+    urls = Signed("")
+    form = template(f"{macros} ${{HAAT_ERROR_URL}} ${{NOT_OURS}}", ampersand=True).form(urls, "https://a.example/")
+    filled = form.fill("1", urls)
 
-    assert filled.count("?a=1&amp;b=2") == len(EVENTS) + 1
-    assert filled.endswith("https://ads.example/error?a=1&amp;b=2&amp;code=[ERRORCODE] ${NOT_OURS}")
+    assert filled.count("?a=1&amp;b=2&amp;t=1") == len(EVENTS) + 1
+    assert filled.endswith("https://ads.example/error?a=1&amp;b=2&amp;t=1&amp;code=[ERRORCODE] ${NOT_OURS}")
     assert template(macros, ampersand=False).text == macros
 
 
@@ -248,3 +272,17 @@ async def test_a_page_view_without_terms_is_left_alone() -> None:
     answer = await Market([a_line_item(1)]).ask(a_page_view())
 
     assert answer[0].pods == ()
+
+
+def test_films_of_an_answer_that_another_process_gave_are_served_too() -> None:
+    films: dict[str, str] = {}
+    composer = Composer(urls=PlainUrls(PUBLIC_URL), product=lambda _: None, keep_video=films.__setitem__)
+    item = a_video(1, 15)
+    ad = Ad("a.0", ad_facts(item, item.creatives[0]), "<VAST/>", 1, "own")
+    banner = a_line_item(2)
+    other = Ad("a.1", ad_facts(banner, banner.creatives[0]), "<b/>", 1, "own")
+    placements = (PlacementAnswer("break/1", ad), PlacementAnswer("top", other), PlacementAnswer("foot", None, 100))
+
+    composer.adopt(Answer("a", "r", placements, pods=(Pod("p", ("break/1",), 15, "<VAST>all</VAST>"),)))
+
+    assert films == {"a.0": "<VAST/>", "a.pod0": "<VAST>all</VAST>"}

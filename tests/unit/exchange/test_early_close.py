@@ -14,6 +14,7 @@ from exchange.bidding import OutsideBid
 from exchange.early_close import bar_of
 from exchange.request import PriceRule
 from tests.builders import Market, a_creative, a_line_item, a_page_view, a_placement, an_outside_bid
+from tests.examples import examples
 
 
 def bar(rows: list[tuple[int, float, int, int]], placement_start: list[int]) -> int:
@@ -44,7 +45,7 @@ def test_the_weakest_placement_of_the_batch_decides() -> None:
     assert bar(rows, [0, 1, 2]) == 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 async def test_a_bid_below_the_bar_changes_nothing(data: st.DataObject) -> None:
     """The bar is checked against whole auctions: with a bid at the bar the page is sold as it is without."""

@@ -12,24 +12,40 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from backends.budget_ledger_sql import SqlBudgetLedger
-from backends.sql import open_engine
 from common.clock import SteppedClock
 from common.errors import BackendUnavailable
 from exchange.billing import Notice, NoticeOutcome
 from exchange.budgets import BudgetBook
 from exchange.conversion_endpoints import ConversionEndpoints, sign, sign_pixel
+from exchange.creatives.templates import EventUrls
 from exchange.event_endpoints import PIXEL, EventEndpoints
-from exchange.event_urls import SignedUrls, signed_urls
+from exchange.event_urls import SignedUrls
 from exchange.holds import Holds, Terms
 from exchange.invalid_traffic import Agents, Limits
 from exchange.networks import Networks
 from exchange.notices import Notices
 from exchange.ports import CAMPAIGN_ACCOUNTS
-from exchange.postback_answers import RememberedAnswers
+from exchange.postback_answers import Answered, RememberedAnswers
 from exchange.request import PricingModel
 from exchange.tokens import SigningKey, TokenKind, Tokens, tenant_bytes
 from streams.schemas import NoticesTaken, NoticeTaken
+from tests.databases import open_database
 from tests.won_batches import Sold, a_batch, campaign_of, reserve
+
+
+class Kept:
+    """An AnswerStore in memory."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], Answered] = {}
+
+    def find(self, tenant_id: str, key: str, from_ms: int) -> Answered | None:
+        row = self.rows.get((tenant_id, key))
+        return row if row is not None and row.at_ms >= from_ms else None
+
+    def keep(self, tenant_id: str, key: str, answered: Answered) -> None:
+        self.rows[tenant_id, key] = answered
+
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 TERMS = Terms(unseen_ms=10_000, seen_ms=60_000, clicked_ms=600_000)
@@ -43,7 +59,7 @@ class Desk:
     """Both kinds of endpoints over real notices, without a server."""
 
     def __init__(self, folder: Path, parameter: str = "") -> None:
-        self.engine = open_engine(f"sqlite:///{folder}/ledger.sqlite")
+        self.engine = open_database(folder)
         self.clock = SteppedClock()
         self.book = BudgetBook(SqlBudgetLedger(self.engine), "a", self.clock)
         self.holds = Holds(TERMS)
@@ -60,7 +76,7 @@ class Desk:
             limits=Limits(network_per_minute=50), click_id_parameter=parameter,
         )  # fmt: skip
         conversions = ConversionEndpoints(
-            tokens=self.tokens, take=self.take, clock=self.clock, answers=RememberedAnswers(),
+            tokens=self.tokens, take=self.take, clock=self.clock, answers=RememberedAnswers(Kept()),
             secrets=lambda tenant: [SECRET] if tenant == tenant_bytes(TENANT) else ["other"],
         )  # fmt: skip
         self.client = TestClient(
@@ -89,8 +105,8 @@ class Desk:
         self.holds.add(batch)
         return ids
 
-    def urls(self, impression_id: str) -> SignedUrls:
-        return signed_urls(self.tokens, "", TERMS)(impression_id)
+    def urls(self, impression_id: str) -> EventUrls:
+        return EventUrls(SignedUrls(self.tokens, "", TERMS), impression_id)
 
     def taken(self) -> list[NoticeTaken]:
         return [notice for event in self.log for notice in event.notices]

@@ -59,6 +59,7 @@ def drafted(batches: list[AuctionColumns], views: list[PageView]) -> Chances:
     return chances(Market([draft]).snapshot, batches, lambda data, _: views[int(data)])
 
 
+@pytest.mark.slow
 async def test_what_is_forecast_lies_around_what_happens() -> None:
     past, future = traffic(1), traffic(2)
     met = drafted((await recorded(competitors(), past))[::2], past)

@@ -122,6 +122,7 @@ async def test_a_session_of_another_publisher_is_another_session() -> None:
     assert other.placements[0].ad is not None
 
 
+@pytest.mark.slow
 async def test_where_nobody_can_be_counted_a_share_of_page_views_is_taken() -> None:
     market = Market([a_line_item(1, caps=((LINE_ITEM, 3, 86_400),)), a_line_item(2, bid_micros=1_000_000)])
     pages = 1_000

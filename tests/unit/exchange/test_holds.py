@@ -22,7 +22,7 @@ def book() -> BudgetBook:
 
 CPM = Sold(line_item=3, price_micros=2_500, page=0, index=0)
 CPC = Sold(line_item=1, price_micros=400_000, pricing=PricingModel.CPC, page=2, index=4)
-OUTSIDE = Sold(line_item=0, price_micros=9_000, page=2, index=1)
+OUTSIDE = Sold(line_item=0, price_micros=9_000, page=2, index=5)
 
 
 def test_an_ad_is_found_by_its_impression_id(book: BudgetBook) -> None:

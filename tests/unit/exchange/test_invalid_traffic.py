@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from common.errors import InvalidInput
 from exchange.billing import Kind
+from exchange.holds import Hold
 from exchange.invalid_traffic import MEANINGS, Agents, Around, Limits, TrafficEvent, Validity, verdict
 from exchange.networks import Networks, address_of, caller_address
 from exchange.traffic_memory import Counts, TrafficMemory
@@ -48,6 +49,11 @@ def event(kind: Kind = Kind.CLICK, at_ms: int = 1_000) -> TrafficEvent:
         (Kind.CLICK, Around(), Validity.CLICK_BEFORE_IMPRESSION),
         (Kind.CLICK, Around(seen_at_ms=1, clicks_on_item=2), Validity.VALID),
         (Kind.CLICK, Around(seen_at_ms=1, clicks_on_item=3), Validity.REPEATED_CLICK),
+        (Kind.CLICK, Around(seen_at_ms=1, network_shown=13, network_clicked=4), Validity.CLICKS_TOO_OFTEN),
+        (Kind.CLICK, Around(seen_at_ms=1, network_shown=14, network_clicked=4), Validity.VALID),
+        (Kind.CLICK, Around(seen_at_ms=1, network_shown=3, network_clicked=3), Validity.VALID),
+        # Its pages say elsewhere what they show.
+        (Kind.CLICK, Around(seen_at_ms=1, network_shown=3, network_clicked=9), Validity.VALID),
         (Kind.IMPRESSION, Around(clicks_on_item=9), Validity.VALID),
         (Kind.IMPRESSION, Around(of_network=600), Validity.RATE_LIMITED),
         (Kind.VIEWABLE, Around(shown_elsewhere=True), Validity.COPIED_ID),
@@ -96,6 +102,27 @@ def test_an_address_is_remembered_as_a_network_that_nobody_can_tell() -> None:
     # Another day, another salt.
     memory.shown("j", ip_address("198.51.100.7"), 90_000_000)
     assert memory._shown["j"][1] != network
+
+
+def test_a_network_is_judged_by_what_broke_no_rule_of_its_own() -> None:
+    memory = TrafficMemory()
+    home, neighbour, elsewhere = (ip_address(text) for text in ("203.0.113.5", "203.0.113.9", "198.51.100.1"))
+    hold = Hold("1" * 32 + ".0", 0, 1, 1, -1, -1, 2, 1, 0, "EUR", "", "", "brand_campaign", "", seen_at_ms=1)
+    for number in range(5):
+        memory.shown(f"{number:032x}.0", home, 1_000)
+    # Shown once more is not shown twice.
+    memory.shown(f"{0:032x}.0", home, 1_000)
+    for _ in range(3):
+        memory.clicked(neighbour, 1_500)
+
+    around = memory.around(Kind.CLICK, hold, home, BROWSER, 2_000)
+    again = memory.around(Kind.CLICK, hold, home, BROWSER, 2_000)
+
+    assert (around.network_shown, around.network_clicked) == (again.network_shown, again.network_clicked) == (5, 3)
+    other = memory.around(Kind.CLICK, hold, elsewhere, BROWSER, 2_000)
+    assert (other.network_shown, other.network_clicked) == (0, 0)
+    # A day later nobody knows which network it was.
+    assert memory.around(Kind.CLICK, hold, home, BROWSER, 90_000_000).network_shown == 0
 
 
 def test_networks_are_found_in_both_ways_of_writing() -> None:

@@ -12,6 +12,7 @@ from exchange.inventory_follower import InventoryFollower
 from exchange.ports import LineItemRecord
 from exchange.request import PricingModel
 from tests.builders import FlatRanker, Purse, a_creative, a_line_item
+from tests.examples import examples
 
 
 def a_compiler(chance: float = 0.01) -> InventoryCompiler:
@@ -57,7 +58,7 @@ def test_an_empty_inventory_compiles() -> None:
     assert len(snapshot.book.ad_item) == 0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 8), st.booleans(), st.integers(1, 9)), max_size=20))
 def test_what_is_compiled_depends_on_the_line_items_alone(steps: list[tuple[int, bool, int]]) -> None:
     one = a_compiler()

@@ -14,6 +14,8 @@ from exchange.invoice_ports import Invoice, InvoiceLine, Party, days_of
 from exchange.invoices import InvoiceAsked
 from tests.money_worlds import MoneyWorld, money_world
 
+pytestmark = pytest.mark.on_every_database
+
 # The stepped clock of a world begins in November 2023.
 MONTH = "2023-11"
 MONTH_MS = 31 * 86_400_000
@@ -188,6 +190,7 @@ def test_invoices_are_the_tenants_own_and_come_in_pages(money: MoneyWorld) -> No
         money.invoices.issue(money.world.write(), InvoiceAsked(money.advertiser_id, "", MONTH))
 
 
+@pytest.mark.slow
 def test_the_document_is_the_same_each_time_and_holds_any_name(money: MoneyWorld) -> None:
     money.spend(1_000)
     invoice = issue(money, interim=True, vat_percent="19", recipient=Party("ঢাকা চেয়ার", ("Straße 1",) * 6, "X"))
@@ -196,6 +199,7 @@ def test_the_document_is_the_same_each_time_and_holds_any_name(money: MoneyWorld
     assert invoice_pdf(invoice).startswith(b"%PDF-")
 
 
+@pytest.mark.slow
 def test_a_long_invoice_has_pages(money: MoneyWorld) -> None:
     money.spend(1_000)
     invoice = issue(money, interim=True)

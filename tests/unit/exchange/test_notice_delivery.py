@@ -9,17 +9,19 @@ from random import Random
 import pytest
 
 from backends.outgoing_sql import SqlOutgoingStore
-from backends.sql import open_engine
 from common.clock import SteppedClock
 from exchange.notice_delivery import AT_ONCE_BY_HOST, MOST_TRIES, NoticeDelivery, Sent, after
 from exchange.outgoing import Outgoing, OutgoingKind, OutgoingState, Waiting
+from tests.databases import open_database
+
+pytestmark = pytest.mark.on_every_database
 
 IMPRESSION = "a" * 32 + ".0"
 
 
 class Desk:
     def __init__(self, folder: Path) -> None:
-        self.engine = open_engine(f"sqlite:///{folder}/store.sqlite")
+        self.engine = open_database(folder)
         self.store = SqlOutgoingStore(self.engine)
         self.clock = SteppedClock()
         self.calls = Counter[str]()
@@ -61,6 +63,7 @@ async def test_what_was_heard_is_never_called_again(desk: Desk) -> None:
     assert desk.states() == [(OutgoingState.HEARD, 1)] * 2
 
 
+@pytest.mark.slow
 async def test_what_failed_waits_longer_each_time_until_it_is_given_up(desk: Desk) -> None:
     desk.status = 500
     desk.enqueue("https://b.example/1")

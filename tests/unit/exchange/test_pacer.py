@@ -26,6 +26,8 @@ from exchange.request import PriceRule
 from tests.builders import a_page_view
 from tests.campaign_stores import ADVERTISER, CAMPAIGN, CREATIVE, LINE_ITEM
 
+pytestmark = [pytest.mark.on_every_database, pytest.mark.slow]
+
 UNIT = 2_000
 
 
@@ -83,6 +85,7 @@ async def test_an_even_campaign_waits_for_its_curve_and_an_asap_one_does_not(exc
     assert set(await exchange.sell(50)) == {0}
 
 
+@pytest.mark.slow
 async def test_hour_by_hour_an_even_campaign_sells_its_share(exchange: Exchange) -> None:
     await exchange.campaign(Budget(daily_micros=480 * UNIT), Pacing.EVEN)
     start_ms = exchange.clock.now_ms()

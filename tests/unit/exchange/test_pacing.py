@@ -14,6 +14,8 @@ from exchange.pacing_plan import day_plan
 from exchange.pacing_ports import PacedAccount
 from exchange.traffic_curve import TrafficCurves, hours_between, quarters_of
 
+pytestmark = pytest.mark.slow
+
 MONDAY_MS = 1_767_571_200_000  # 2026-01-05 00:00 UTC
 HOUR_S, DAY_S = 3_600, 86_400
 STEP_S = 30
@@ -74,6 +76,7 @@ def test_flat_traffic_is_spent_evenly_and_whole() -> None:
         assert plant.spent_between(hour * HOUR_S, (hour + 6) * HOUR_S) == pytest.approx(whole / 4, rel=0.08)
 
 
+@pytest.mark.slow
 def test_the_second_day_follows_the_traffic_of_the_first() -> None:
     plant = Plant(an_account(), lambda second: 8.0 if second % DAY_S >= DAY_S // 2 else 2.0)
     plant.run(2 * DAY_S)
@@ -100,6 +103,7 @@ def test_it_does_not_wind_up_while_supply_is_gone() -> None:
     assert plant.spent_between(0, DAY_S) >= 0.97 * plant.account.daily_micros
 
 
+@pytest.mark.slow
 def test_a_long_drought_is_caught_up_no_faster_than_the_limit() -> None:
     plant = Plant(an_account(), lambda second: 0.0 if DAY_S <= second < DAY_S + 22 * HOUR_S else 2.0)
     plant.run(2 * DAY_S)
@@ -151,6 +155,7 @@ def test_outside_of_its_hours_nothing_is_allowed() -> None:
     assert plant.allowed_micros == 0
 
 
+@pytest.mark.slow
 def test_a_total_is_spread_over_its_dates() -> None:
     account = an_account(
         daily_micros=0, total_micros=40_000 * UNIT, starts_at_ms=MONDAY_MS, ends_at_ms=MONDAY_MS + 4 * DAY_S * 1000

@@ -18,6 +18,8 @@ from streams.schemas import decode
 from tests.builders import Market, a_line_item, a_page_view
 from tests.campaign_stores import CampaignWorld, campaign_world
 
+pytestmark = pytest.mark.on_every_database
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[CampaignWorld]:

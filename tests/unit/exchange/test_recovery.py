@@ -11,12 +11,12 @@ from msgspec.structs import replace
 
 from backends.budget_ledger_sql import SqlBudgetLedger
 from backends.event_log_lmdb import LmdbEventLog
-from backends.sql import open_engine
 from common.clock import SteppedClock
 from common.errors import BackendUnavailable
 from exchange.billing import Kind, Notice, Verdict
 from exchange.budgets import BudgetBook
 from exchange.holds import Hold, Holds, Terms
+from exchange.invalid_traffic import Validity
 from exchange.notices import Notices
 from exchange.ports import CAMPAIGN_ACCOUNTS, Budget, Spend
 from exchange.recovery import Recovered, recover, won_batch
@@ -24,7 +24,10 @@ from exchange.request import PricingModel
 from exchange.spend import SpendProjector
 from streams.ports import Record
 from streams.schemas import decode, encode
+from tests.databases import open_database
 from tests.won_batches import FACTS, Sold, a_batch, columns_of, reserve
+
+pytestmark = pytest.mark.on_every_database
 
 NOON = int(datetime(2026, 3, 5, 12, tzinfo=UTC).timestamp() * 1000)
 TERMS = Terms(unseen_ms=100, seen_ms=60_000, clicked_ms=600_000)
@@ -38,7 +41,7 @@ class Store:
     """What outlives a process: the ledger, the log, the time."""
 
     def __init__(self, folder: Path) -> None:
-        self.engine = open_engine(f"sqlite:///{folder}/ledger.sqlite")
+        self.engine = open_database(folder)
         self.ledger = SqlBudgetLedger(self.engine, least_lease_micros=1_000)
         self.log = LmdbEventLog(folder / "log", map_size_bytes=1 << 26)
         self.clock = SteppedClock(NOON)
@@ -170,6 +173,15 @@ async def test_remainders_go_on_where_they_were(store: Store) -> None:
     (ad,) = await second.sell(CPM)
 
     assert [o.billed_micros for o in await second.notices.take([seen(ad)])] == [3]
+
+
+async def test_what_was_invalid_leaves_no_remainder(store: Store) -> None:
+    first = Process(store)
+    (impression_id,) = await first.sell(CPM)
+    by_a_robot = Notice(Kind.IMPRESSION, impression_id, validity=Validity.BOT_AGENT)
+    assert await first.say(by_a_robot) == [Verdict.INVALID]
+
+    assert Process(store).recovered.carried == {}
 
 
 async def test_the_ledger_is_caught_up_before_anything_else(store: Store) -> None:

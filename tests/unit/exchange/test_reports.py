@@ -10,50 +10,21 @@ import pytest
 
 from backends.event_log_lmdb import LmdbEventLog
 from backends.reports_sql import SqlReportStore
-from backends.sql import open_engine
 from common.errors import InvalidInput
-from common.ids import new_ids
 from exchange.report_counts import HOUR_MS, INVALID_FROM, METRICS, Counts
 from exchange.reports import Report, ReportAsk, ReportRow, Reports, csv_of
-from streams.auction_block import AuctionColumns, OutsideBid, encode_auctions
+from streams.auction_block import encode_auctions
 from streams.auction_reader import AuctionReader, outside_bids_of
 from streams.schemas import NoticesTaken, NoticeTaken, encode
+from tests.databases import open_database
+from tests.event_batches import NOW, auctions
 
-NOW = 1_700_000_000_000 // HOUR_MS * HOUR_MS
-U32, I64 = np.uint32, np.int64
-
-
-def auctions(pages: int, chance: np.random.Generator, at_ms: int = NOW, tests: tuple[int, ...] = ()) -> AuctionColumns:
-    """Page views with two placements each and random bids; every third page has bids that are only counted."""
-    numbers = new_ids(pages, at_ms)
-    count = pages * 8
-    place = np.sort(chance.integers(0, 2 * pages, count)).astype(U32)
-    outcome = chance.choice([0, 100, 102, 1000], count).astype(U32)
-    item = chance.integers(0, 5, count).astype(U32)
-    return AuctionColumns(
-        held_at_ms=at_ms, snapshot_sequence=1, model_version="prior", currency="EUR",
-        auction_id_high=np.array([n >> 64 for n in numbers], np.uint64),
-        auction_id_low=np.array([n & (1 << 64) - 1 for n in numbers], np.uint64),
-        permissions=np.zeros(pages, U32), placement_count=np.full(pages, 2, U32), bids_in=np.zeros(pages, U32),
-        price_rule=np.ones(pages, U32), page_view=[b"x"] * pages,
-        winner_row_plus_one=np.zeros(2 * pages, U32), no_ad_reason=np.zeros(2 * pages, U32),
-        bid_placement=place, bid_line_item=item, bid_creative=item * 10,
-        bid_bidder=np.where(item == 0, 1, 0).astype(U32),
-        bid_micros=np.ones(count, I64), bid_outcome=outcome, bid_click_probability=np.zeros(count, np.float32),
-        bid_ecpm_micros=np.ones(count, I64), bid_price_micros=np.zeros(count, I64),
-        bid_reserved_micros=np.zeros(count, I64),
-        more_page_view=np.arange(0, pages, 3, dtype=U32), more_outcome=np.full(-(-pages // 3), 1001, U32),
-        more_count=np.full(-(-pages // 3), 7, U32), bidders=["inside", "acme"],
-        outside_bids=[
-            OutsideBid(row, "", f"d{row % 2}.example", "", "", "", "") for row in np.nonzero(item == 0)[0].tolist()
-        ],
-        test_page_view=np.array(tests, U32), publisher_name=(np.arange(pages) % 2).astype(U32), names=["p0", "p1"],
-    )  # fmt: skip
+pytestmark = pytest.mark.on_every_database
 
 
 class Desk:
     def __init__(self, folder: Path) -> None:
-        self.engine = open_engine(f"sqlite:///{folder}/store.sqlite")
+        self.engine = open_database(folder)
         self.log = LmdbEventLog(folder / "log", map_size_bytes=1 << 26)
         self.reports = Reports(SqlReportStore(self.engine), lambda _: ["top", "side"])
 
@@ -111,6 +82,30 @@ def test_bids_and_reasons_are_the_log_to_the_unit(desk: Desk) -> None:
     assert sum(row["bids"] for row in outside.values()) == total
 
 
+def test_a_win_rate_is_wins_of_bids_and_nothing_where_there_were_none(desk: Desk) -> None:
+    batch = auctions(30, np.random.default_rng(3))
+    desk.log.append("auctions", [encode_auctions(batch)], batch.held_at_ms)
+    desk.count()
+
+    found = desk.report("publisher", "placement")
+    at = found.rates.index("win_rate")
+    told = {row.keys: found.rates_of(row)[at] for row in found.rows if row.keys[1]}
+
+    page, index = np.divmod(batch.bid_placement, 2)
+    for publisher, placement in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        here = (page % 2 == publisher) & (index == placement)
+        won = int((here & (batch.bid_outcome == 0)).sum())
+        assert told[f"p{publisher}", ("top", "side")[placement]] == pytest.approx(won / int(here.sum()))
+    heads, *lines = csv_of(found).splitlines()
+    assert heads.endswith(",win_rate,viewable_rate,click_rate,conversion_rate")
+    assert all(line.endswith(",,,") for line in lines), "nothing was shown, so nothing has a rate"
+
+
+def test_a_report_by_reason_has_no_rates(desk: Desk) -> None:
+    assert desk.report("reason").rates == ()
+    assert csv_of(desk.report("reason")).splitlines()[0] == "reason,reason_name,count"
+
+
 def test_notices_are_counted_by_what_they_say(desk: Desk) -> None:
     def notice(kind: int, verdict: int = 1, **more: object) -> NoticeTaken:
         facts = {"line_item_number": 4, "creative_number": 40, "placement_id": "top", "publisher_id": "p0"}
@@ -146,7 +141,7 @@ def test_counting_again_from_the_start_comes_to_the_same(desk: Desk, tmp_path: P
         if at % 30 == 0:
             desk.reports.count_once(desk.log)
     desk.count()
-    fresh_engine = open_engine(f"sqlite:///{tmp_path}/fresh.sqlite")
+    fresh_engine = open_database(tmp_path / "fresh")
     fresh = Reports(SqlReportStore(fresh_engine), lambda _: ["top", "side"])
     while fresh.count_once(desk.log):
         pass

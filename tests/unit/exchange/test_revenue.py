@@ -14,6 +14,8 @@ from streams.topics import AUCTIONS
 from tests.builders import a_page_view, a_placement
 from tests.money_worlds import MoneyWorld, money_world
 
+pytestmark = pytest.mark.on_every_database
+
 TODAY = "2023-11-14"
 
 

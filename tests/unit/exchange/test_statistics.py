@@ -14,6 +14,8 @@ from streams import schemas
 from streams.topics import NOTICES
 from tests.campaign_stores import CampaignWorld, campaign_world
 
+pytestmark = pytest.mark.on_every_database
+
 HOUR_MS = 3_600_000
 
 

@@ -59,6 +59,25 @@ def test_a_token_says_what_was_signed(
     assert set(text) <= set(string.ascii_letters + string.digits + "-_")
 
 
+@given(
+    number=st.integers(0, 2**128 - 1),
+    index=st.integers(0, 9999),
+    expires_at_s=st.integers(1, 2**33),
+    landing_url=st.binary(max_size=100),
+)
+def test_an_ad_s_two_tokens_are_those_that_are_signed_one_by_one(
+    number: int, index: int, expires_at_s: int, landing_url: bytes
+) -> None:
+    tokens, impression_id = tokens_of(NEW, OLD), f"{number:032x}.{index}"
+
+    both = tokens.sign_ad(number.to_bytes(16, "big"), index, expires_at_s, landing_url)
+
+    assert both == (
+        tokens.sign(TokenKind.EVENT, impression_id, expires_at_s),
+        tokens.sign(TokenKind.CLICK, impression_id, expires_at_s, along=landing_url),
+    )
+
+
 def test_ten_thousand_changed_tokens_are_refused() -> None:
     chance = random.Random(26)
     tokens = tokens_of(NEW, OLD)

@@ -91,6 +91,40 @@ def test_global_privacy_control_counts_as_a_refusal(browser: TestClient) -> None
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("settings", "synced"),
+    [
+        ({}, {"acme", "frame"}),
+        ({"iframe": {"bidders": "*", "filter": "exclude"}}, {"acme"}),
+        ({"image": {"bidders": ["acme"], "filter": "exclude"}}, {"frame"}),
+        ({"iframe": {"bidders": ["other"], "filter": "include"}, "image": {"bidders": "*"}}, {"acme"}),
+        ({"iframe": {"bidders": ["frame"], "filter": "include"}}, {"acme", "frame"}),
+    ],
+)
+def test_a_page_says_which_kinds_of_address_it_takes_of_whom(
+    browser: TestClient, settings: dict[str, Any], synced: set[str]
+) -> None:
+    answer = ask(browser, bidders=["acme", "frame"], filterSettings=settings, **AGREED)
+
+    assert {status["bidder"] for status in answer["bidder_status"]} == synced
+
+
+def test_bidders_that_a_page_does_not_name_fill_up_its_limit_where_it_says_so(browser: TestClient) -> None:
+    def synced(**body: Any) -> list[str]:
+        answer = ask(browser, bidders=["frame"], **AGREED, **body)
+        return [status["bidder"] for status in answer["bidder_status"]]
+
+    assert synced() == ["frame"]
+    assert synced(coopSync=True) == ["frame", "acme"]
+    assert synced(coopSync=True, limit=1) == ["frame"]
+
+
+def test_settings_of_another_shape_are_refused(browser: TestClient) -> None:
+    body = json.dumps({"filterSettings": {"iframe": {"bidders": 7, "filter": "maybe"}}})
+
+    assert browser.post("/cookie_sync", content=body).status_code == 400
+
+
 def test_ids_end(browser: TestClient, clock: SteppedClock) -> None:
     browser.get("/setuid?bidder=acme&uid=x&gdpr=0&us_privacy=1YNN")
     clock.step(15 * 86_400_000)

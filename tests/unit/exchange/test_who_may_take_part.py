@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from exchange.bidder_terms import BidderTerms
 from exchange.bidding import OutsideBid
 from exchange.eligibility import CODES
 from exchange.refusals import NO_BIDS, Refusal
@@ -73,6 +74,10 @@ RULES: dict[str, Rule] = {
     "attribute": (
         {"blocked_attributes": (6,)}, {}, a_creative(1, attributes=(1, 6)), {"attributes": (6,)},
         Refusal.ATTRIBUTE_BLOCKED,
+    ),
+    "type of banner": (
+        {"blocked_types": (2, 3)}, {}, a_creative(1), {"markup": "<script src='https://outside.example/a.js'></script>"},
+        Refusal.AD_TYPE_BLOCKED,
     ),
     "seat": (
         {}, {"blocked_seats": ("advertiser-1", "their-seat")}, a_creative(1), {"seat": "their-seat"},
@@ -349,3 +354,14 @@ async def test_the_funnel_adds_up_with_every_rule_on() -> None:
     assert {Refusal.PRIVATE_AUCTION, Refusal.ATTRIBUTE_BLOCKED, Refusal.LANGUAGE_NOT_ALLOWED} <= set(
         outcomes_of(market)
     )
+
+
+@pytest.mark.parametrize("seat", ["stranger", ""])
+async def test_a_bidder_bids_for_its_own_seats_alone(seat: str) -> None:
+    bidder = Neighbour({"seat": "ours"}, {"seat": seat, "bid_micros": 20_000_000})
+    market = Market(outside=[bidder], terms=BidderTerms(seats=("ours", "also-ours")))
+
+    answer = await market.ask_one()
+
+    assert outcomes_of(market) == {Refusal.WON: 1, Refusal.SEAT_BLOCKED: 1}
+    assert answer.placements[0].ad is not None

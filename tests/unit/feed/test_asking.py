@@ -75,11 +75,21 @@ def test_every_field_of_the_page_and_the_device_is_looked_at() -> None:
     [
         ([], ["actions"]),
         ([(1, "p", str(n)) for n in range(101)], ["actions"]),
-        ([(0, "p", "a"), (6, "p", "b"), (-1, "p", "c")], [f"actions[{n}].kind" for n in range(3)]),
+        ([(0, "p", "a"), (99, "p", "b"), (-1, "p", "c")], [f"actions[{n}].kind" for n in range(3)]),
         ([(1, "", "a"), (1, "p", ""), (1, "p", "a" * 65)], ["actions[0].subject_id", "actions[1].action_id",
                                                            "actions[2].action_id"]),
         ([(5, "creator", "a")], []),
     ],
 )  # fmt: skip
 def test_actions_are_looked_at_one_by_one(actions: list[tuple[int, str, str]], fields: list[str]) -> None:
-    assert [error.field for error in asking.action_errors(actions)] == fields
+    assert [error.field for error in asking.action_errors([(*action, "") for action in actions])] == fields
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "good"),
+    [(11, "spam", True), (11, "velocity", False), (12, "shoe", True), (12, "x" * 65, False), (1, "spam", False)],
+)
+def test_reports_and_purchases_alone_have_a_detail_of_their_kind(kind: int, detail: str, good: bool) -> None:
+    errors = asking.action_errors([(kind, "p", "a", detail)])
+
+    assert [error.field for error in errors] == ([] if good else ["actions[0].detail"])

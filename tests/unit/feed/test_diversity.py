@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.diversity import BRAND_SHARE, CREATOR_SHARE, cap, select
+from feed.diversity import BRAND_SHARE, CREATOR_SHARE, cap, divergence, select
 
 
 def codes(values: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
@@ -62,3 +63,25 @@ def test_a_shorter_selection_is_the_beginning_of_a_longer_one(posts: list[tuple[
     scores = np.array([post[1] for post in posts])
 
     assert select(scores, some, some, some, 40, 12)[:count] == select(scores, some, some, some, count, 12)
+
+
+def test_with_a_wanted_mix_the_page_comes_close_to_it_although_one_category_scores_best() -> None:
+    chance = np.random.default_rng(1)
+    categories = codes([5, 6, 7] * 40)
+    scores = np.where(categories == 5, 2.0, 0.0) + chance.random(120)
+    mix = {5: 0.5, 6: 0.3, 7: 0.2}
+
+    page = select(scores, codes(list(range(120))), codes([-1] * 120), categories, 20, 20, mix)
+    plain = select(scores, codes(list(range(120))), codes([-1] * 120), categories, 20, 20)
+
+    counts = {code: [int(categories[at]) for at in page].count(code) for code in mix}
+    assert all(abs(counts[code] / 20 - mix[code]) < 0.2 for code in mix), counts
+    assert divergence(mix, counts) < divergence(mix, {5: [int(categories[at]) for at in plain].count(5)})
+    # Within a category the score decides.
+    of_five = [at for at in page if categories[at] == 5]
+    assert of_five == sorted(np.flatnonzero(categories == 5).tolist(), key=lambda at: -scores[at])[: len(of_five)]
+
+
+def test_no_divergence_is_none_and_a_missing_category_is_not_endless() -> None:
+    assert divergence({1: 0.5, 2: 0.5}, {1: 3, 2: 3}) == pytest.approx(0.0)
+    assert 0 < divergence({1: 0.5, 2: 0.5}, {1: 6}) < 2

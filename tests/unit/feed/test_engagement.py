@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from backends.event_log_lmdb import LmdbEventLog
+from feed.actions import ActionKind
 from feed.engagement import LOOK_BACK_MS, Restored, restore
 from streams import schemas
-from streams.schemas import FeedActionTaken, FeedPageServed
+from streams.erasures import Erasures, digest_of
+from streams.feed_events import FeedActionTaken, FeedPageServed, PersonErased
 from tests.feed_builders import HOUR_MS, NOW_MS, SESSION, TENANT, Feed, a_post, ids
 
 
@@ -61,3 +63,25 @@ def test_old_records_unknown_posts_and_broken_records_are_passed_over(log: LmdbE
 
 def test_an_empty_log_restores_nothing(log: LmdbEventLog) -> None:
     assert restore(Feed([a_post(1)]).index, log, NOW_MS) == Restored(0, 0)
+
+
+def test_what_was_taken_back_leaves_nothing_behind_and_what_was_done_again_stands(log: LmdbEventLog) -> None:
+    feed, post = Feed([a_post(1, likes=1)]), ids([1])[0]
+    like, unlike = int(ActionKind.LIKE), int(ActionKind.UNLIKE)
+    actions = [an_action(kind, post) for kind in (like, unlike, int(ActionKind.HIDE), int(ActionKind.UNHIDE), like)]
+    log.append("feed_actions", [an_action(unlike, post), *actions], NOW_MS)
+
+    assert restore(feed.index, log, NOW_MS) == Restored(0, 1)
+    assert feed.shelf.value.tolist() == [2.0]
+
+
+def test_what_was_done_by_somebody_who_was_erased_since_is_passed_over(log: LmdbEventLog) -> None:
+    feed, post = Feed([a_post(1)]), ids([1])[0]
+    for visitor_id in ("ann", "bob"):
+        event = FeedActionTaken(NOW_MS, TENANT, SESSION, visitor_id, 3, post, visitor_id)
+        log.append("feed_actions", [schemas.encode(event)], NOW_MS)
+    erasures = Erasures()
+    erasures.add(PersonErased(NOW_MS + 1, TENANT, digest_of(TENANT, "ann")))
+
+    assert restore(feed.index, log, NOW_MS, erasures) == Restored(0, 1)
+    assert feed.shelf.value.tolist() == [1.0]

@@ -91,3 +91,49 @@ def test_columns_grow_beyond_their_first_room() -> None:
 
     assert shelf.published_at_ms.tolist() == list(range(1, 301))
     assert shelf.newest(300) == list(range(299, -1, -1))
+
+
+def test_an_edited_post_is_found_by_what_it_says_now_and_keeps_what_was_done_with_it() -> None:
+    feed = Feed([a_post(1, products=["shoe"], hashtags=("old",)), a_post(2)], [a_product("shoe"), a_product("hat")])
+    feed.shelf.count_views(np.array([0], np.int32))
+    feed.shelf.count_action(0, 2.0, NOW_MS, likes=1)
+
+    feed.index.put(a_post(1, products=["hat"], hashtags=("new",), creator_id="creator-1", revision=2))
+
+    shelf = feed.shelf
+    assert [
+        shelf.having(shelf.code(term), 9)
+        for term in (
+            (Kind.PRODUCT, "shoe"),
+            (Kind.PRODUCT, "hat"),
+            (Kind.HASHTAG, "old"),
+            (Kind.HASHTAG, "new"),
+            (Kind.CREATOR, "creator-1"),
+        )
+    ] == [[], [0], [], [0], [0]]
+    assert (shelf.impressions[0], shelf.likes(0)) == (1, 1)
+    assert shelf.codes_of(np.array([0, 1], np.int32))[0].tolist() == [*shelf.term_codes(0), *shelf.term_codes(1)]
+
+
+def test_a_post_comes_and_goes_with_its_state() -> None:
+    feed = Feed([a_post(1, creator_id="ana", state=PostState.CHECKING)])
+    shelf = feed.shelf
+    ana = shelf.code((Kind.CREATOR, "ana"))
+    seen = []
+    states = (
+        PostState.CLEAN,
+        PostState.LIMITED,
+        PostState.APPEALED,
+        PostState.LIMITED,
+        PostState.CLEAN,
+        PostState.REMOVED,
+    )
+    for revision, state in enumerate(states, 2):
+        feed.index.put(a_post(1, creator_id="ana", state=state, revision=revision))
+        seen.append((shelf.newest(9), shelf.having(ana, 9), shelf.limited_of(ana, 9), shelf.live_count))
+
+    clean: tuple[object, ...]
+    limited: tuple[object, ...]
+    gone: tuple[object, ...]
+    clean, limited, gone = ([0], [0], [], 1), ([], [], [0], 0), ([], [], [], 0)
+    assert seen == [clean, limited, gone, limited, clean, gone]

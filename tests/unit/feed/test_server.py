@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +16,40 @@ from grpc_status import rpc_status
 
 from accounts.ports import Caller
 from backends.event_log_lmdb import LmdbEventLog
+from backends.media_folder import FolderMediaStore
+from backends.media_sql import SqlMediaRecords
 from backends.posts_sql import SqlPostStore
 from backends.profiles_lmdb import LmdbProfileStore
-from backends.sql import open_engine, sqlite_url
+from backends.reactions_sql import SqlReactionStore
 from common.clock import SteppedClock
+from feed import features
 from feed.ad_slots import AdSlots
 from feed.cursor import Cursors
 from feed.index import FeedIndex
-from feed.ports import AdRequest, FeedAd
+from feed.media.addresses import MediaAddresses
+from feed.media.tickets import Tickets
+from feed.ports import STRANGER, AdRequest, FeedAd, Relation
+from feed.post_view import PostViews
 from feed.posts import Posts
+from feed.posts_server import ChangedPosts, PostCalls
 from feed.products import CatalogueProducts
 from feed.recording import Recorder
 from feed.server import FeedServer
 from feed.sessions import InProcessSessions
-from feed.timeline import Timeline
+from feed.timeline import SCORERS, Timeline
+from feed.verdict import Outcome, Verdict
 from feed.visitors import RememberedVisitors
 from protos import common_pb2, exchange_pb2, feed_pb2
 from protos.feed_pb2_grpc import FeedServiceStub
 from streams import schemas
 from streams.catalogue import Catalogue
+from streams.feed_events import FeedActionTaken, FeedPageServed
 from streams.profiles import Profiles
 from streams.publisher import Publisher
-from streams.schemas import Event, FeedActionTaken, FeedPageServed
-from tests.feed_builders import HOUR_MS, NOW_MS, TENANT, a_product
+from streams.schemas import Event
+from tests.databases import open_database
+from tests.feed_builders import HOUR_MS, NOW_MS, TENANT, ToldChecker, a_product
+from tests.media_builders import SECRET, a_library
 
 KEY = (("x-api-key", "shop"),)
 OTHER_KEY = (("x-api-key", "other shop"),)
@@ -67,6 +78,7 @@ class Auction:
         self.sold: tuple[int, ...] = (0, 1)
         self.broken = False
         self.stuck = False
+        self.advertiser_id = ""
         self.asked: list[AdRequest] = []
 
     async def ads(self, request: AdRequest) -> list[FeedAd]:
@@ -76,23 +88,50 @@ class Auction:
         if self.stuck:
             await asyncio.Event().wait()
         return [
-            FeedAd(slot, "auction-1", f"impression-{slot}", format=2, pricing_model=1, price_micros=5, currency="EUR")
+            FeedAd(
+                slot,
+                "auction-1",
+                f"impression-{slot}",
+                format=2,
+                pricing_model=1,
+                price_micros=5,
+                currency="EUR",
+                advertiser_id=self.advertiser_id,
+            )
             for slot in self.sold
         ]
+
+    def still_sold(self, ads: Sequence[FeedAd]) -> list[FeedAd]:
+        return list(ads)
+
+
+class Chosen:
+    """Relations over a dictionary."""
+
+    def __init__(self) -> None:
+        self.by_visitor: dict[str, Relation] = {}
+
+    def of(self, tenant_id: str, visitor_id: str) -> Relation:
+        return self.by_visitor.get(visitor_id, STRANGER)
+
+    def known(self, tenant_id: str, visitor_id: str) -> Relation | None:
+        return self.by_visitor.get(visitor_id)
 
 
 class Scene:
     """A feed server, what is below it, and a client's stub."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.clock = SteppedClock(NOW_MS)
         self.log = LmdbEventLog(folder / "log", map_size_bytes=1 << 26)
         self.profile_store = LmdbProfileStore(folder / "profiles", map_size_bytes=1 << 26)
-        self.engine = open_engine(sqlite_url(folder))
+        self.engine = open_database(folder)
         self.publisher = Publisher(self.log, self.clock)
         self.catalogue = Catalogue(self.log, self.publisher)
         self.catalogue.put(TENANT, [a_product(k, brand=f"brand {k}", category=f"{k}s") for k in KINDS])
         self.auction = Auction()
+        self.relations = Chosen()
         self.ad_deadline_ms = 2_000
         self.store = SqlPostStore(self.engine)
         self.feed = self.opened()
@@ -104,18 +143,37 @@ class Scene:
         index.fold(self.store.all())
         self.index = index
         sessions = InProcessSessions()
+        changed = ChangedPosts()
+        records = SqlMediaRecords(self.engine)
+        media_store = FolderMediaStore(self.folder / "media", "http://media.example")
+        self.library = a_library(media_store, records, self.folder / "work", clock=self.clock)
+        self.checker = ToldChecker()
+        posts = Posts(
+            store=self.store,
+            clock=self.clock,
+            products=products,
+            checker=self.checker,
+            media=self.library,
+            tell=changed.tell,
+        )
+        addresses = MediaAddresses("http://cdn.example", "http://media.example", Tickets(SECRET), self.clock)
+        calls = PostCalls(
+            posts=posts, media=self.library, index=index, views=PostViews(index, addresses), changed=changed
+        )
         return FeedServer(
-            posts=Posts(store=self.store, clock=self.clock, products=products),
+            posts=calls,
             index=index,
             timeline=Timeline(
                 index=index, sessions=sessions, products=products, profiles=visitors, clock=self.clock
             ),
             recorder=Recorder(
-                index=index, sessions=sessions, store=self.store, profiles=visitors, clock=self.clock,
-                publish=self.publisher.publish,
+                index=index, sessions=sessions, reactions=SqlReactionStore(self.engine), profiles=visitors,
+                clock=self.clock, publish=self.publisher.publish,
             ),
             ads=AdSlots(source=self.auction, deadline_ms=self.ad_deadline_ms),
             cursors=Cursors(secret=b"a secret of sixteen bytes or more"),
+            products=products,
+            relations=self.relations,
             publish=self.publisher.publish,
             clock=self.clock,
             chance=random.Random(1),
@@ -208,7 +266,7 @@ async def test_a_post_is_in_the_next_page_and_gone_when_it_is_withdrawn(scene: S
     read = await scene.stub.GetPost(feed_pb2.GetPostRequest(post_id=made.post_id), metadata=KEY)
 
     assert made == read
-    assert (list(made.hashtags), made.state, made.revision) == (["boots"], feed_pb2.Post.STATE_PUBLISHED, 1)
+    assert (list(made.hashtags), made.state, made.revision) == (["boots"], feed_pb2.Post.STATE_CLEAN, 1)
     assert posts_of(await scene.get()) == [made]
 
     request = feed_pb2.WithdrawPostRequest(idempotency_key="w", post_id=made.post_id)
@@ -217,6 +275,86 @@ async def test_a_post_is_in_the_next_page_and_gone_when_it_is_withdrawn(scene: S
     assert (withdrawn.state, withdrawn.revision) == (feed_pb2.Post.STATE_WITHDRAWN, 2)
     assert ids_of(await scene.get()) == []
     assert ids_of(await scene.get(session_id="another")) == []
+
+
+@pytest.mark.parametrize("outcome", [Outcome.HELD, Outcome.REMOVED, Outcome.LIMITED])
+async def test_what_is_not_clean_is_in_nobodys_feed(scene: Scene, outcome: Outcome) -> None:
+    scene.checker.says(outcome)
+    made = await scene.create(1, "shoe")
+
+    assert made.verdict.outcome == outcome.name.lower()
+    assert ids_of(await scene.get()) == []
+    await scene.act(5, made.creator_id)
+    followed = ids_of(await scene.get())
+    assert followed == ([made.post_id] if outcome is Outcome.LIMITED else [])
+
+
+async def test_a_moderators_word_is_in_the_very_next_page(scene: Scene) -> None:
+    made = await scene.create(1, "shoe")
+    posts = scene.feed.posts.posts
+    await asyncio.to_thread(
+        posts.decide, TENANT, made.post_id, Outcome.REMOVED, Verdict(Outcome.REMOVED, 1.0), "mod", 1
+    )
+    assert ids_of(await scene.get()) == []
+    await asyncio.to_thread(posts.decide, TENANT, made.post_id, Outcome.CLEAN, Verdict(Outcome.CLEAN, 0), "mod", 2)
+
+    assert ids_of(await scene.get()) == [made.post_id]
+
+
+async def test_a_post_that_is_removed_while_the_auction_is_held_is_not_on_the_page(scene: Scene) -> None:
+    made = await scene.fill(6)
+
+    async def slow_ads(request: AdRequest) -> list[FeedAd]:
+        verdict = Verdict(Outcome.REMOVED, 1.0)
+        await asyncio.to_thread(
+            scene.feed.posts.posts.decide, TENANT, made[0].post_id, Outcome.REMOVED, verdict, "mod", 1
+        )
+        return []
+
+    scene.auction.ads = slow_ads  # type: ignore[method-assign]
+
+    assert made[0].post_id not in ids_of(await scene.get(ad_slots=1))
+
+
+async def test_a_creator_who_is_erased_in_the_middle_of_a_scroll_is_not_on_its_next_page(scene: Scene) -> None:
+    made = await scene.fill(45)
+    first = await scene.get(page_size=5)
+    await asyncio.to_thread(scene.feed.posts.posts.erase_creator, TENANT, "creator-1")
+
+    rest: list[str] = []
+    cursor = first.next_cursor
+    while cursor:
+        page = await scene.get(page_size=5, cursor=cursor)
+        rest += ids_of(page)
+        cursor = page.next_cursor
+
+    theirs = {post.post_id for post in made if post.creator_id == "creator-1"}
+    assert theirs
+    assert not theirs & set(rest)
+    others = {post.post_id for post in made} - theirs - set(ids_of(first))
+    assert set(rest) == others
+
+
+async def test_an_edit_is_found_under_its_new_words_and_keeps_its_likes(scene: Scene) -> None:
+    made = await scene.create(1, "shoe", hashtags=["old"])
+    await scene.act(1, made.post_id)
+    made.ClearField("hashtags")
+    made.hashtags.append("new")
+    edit = feed_pb2.EditPostRequest(
+        idempotency_key="e", post_id=made.post_id, post=made, expected_revision=made.revision
+    )
+    edited = await scene.stub.EditPost(edit, metadata=KEY)
+
+    assert (list(edited.hashtags), edited.revision, edited.likes) == (["new"], 2, 1)
+    assert await scene.stub.EditPost(edit, metadata=KEY) == edited
+    edit.idempotency_key = "e2"
+    assert await refused_code(scene.stub.EditPost(edit, metadata=KEY)) == grpc.StatusCode.ABORTED
+    assert posts_of(await scene.get(session_id="other")) == [edited]
+
+
+async def test_a_disclosure_that_there_is_not_is_refused(scene: Scene) -> None:
+    assert await refused_fields(scene.create(1, "shoe", disclosure=9)) == ["post.disclosure"]
+    assert await refused_fields(scene.create(1, "shoe", paid=True)) == ["post.disclosure"]
 
 
 async def test_a_full_scroll_repeats_nothing_and_ends(scene: Scene) -> None:
@@ -246,24 +384,24 @@ async def test_the_same_cursor_gives_the_same_page(scene: Scene) -> None:
 @pytest.mark.parametrize("kind", [1, 3, 4], ids=["like", "click", "save"])
 async def test_an_action_leads_the_very_next_page(scene: Scene, kind: int) -> None:
     made = await scene.fill()
-    first = await scene.get()
+    first = await scene.get(consent=EVERYTHING)
     bag = next(post for post in made if post.product_tags[0].product_id == "bag" and post.post_id not in ids_of(first))
     await scene.act(kind, bag.post_id)
 
-    page = await scene.get(cursor=first.next_cursor)
+    page = await scene.get(cursor=first.next_cursor, consent=EVERYTHING)
 
     assert products_of(page)[0] == "bag"
-    assert page.items[0].why[0].startswith("similar: ")
+    assert page.items[0].why[0].startswith(("similar: ", "companions: "))
 
 
 async def test_a_hide_is_obeyed_on_the_very_next_page_and_at_once_where_it_was(scene: Scene) -> None:
     await scene.fill()
-    first = await scene.get()
-    later = await scene.get(cursor=first.next_cursor)
+    first = await scene.get(consent=EVERYTHING)
+    later = await scene.get(cursor=first.next_cursor, consent=EVERYTHING)
     hidden = posts_of(later)[0]
     await scene.act(2, hidden.post_id)
 
-    page = await scene.get(cursor=first.next_cursor)
+    page = await scene.get(cursor=first.next_cursor, consent=EVERYTHING)
 
     assert hidden.post_id not in ids_of(page)
     assert products_of(page)[0] != hidden.product_tags[0].product_id
@@ -322,7 +460,7 @@ async def test_a_post_that_is_withdrawn_while_the_auction_is_held_is_not_on_the_
     withdrawing = feed_pb2.WithdrawPostRequest(idempotency_key="w", post_id=made[0].post_id)
 
     async def slow_ads(request: AdRequest) -> list[FeedAd]:
-        await scene.feed.withdraw_post(withdrawing, TENANT)
+        await scene.feed.posts.withdraw_post(withdrawing, TENANT)
         return []
 
     scene.auction.ads = slow_ads  # type: ignore[method-assign]
@@ -353,6 +491,22 @@ async def test_without_consent_nothing_personal_is_used_asked_or_published(scene
         assert scene.events(topic)
         for record in scene.log.read(topic, 0):
             assert b"secret" not in record.payload
+
+
+async def test_an_ad_says_who_paid_and_whether_anything_of_the_visitor_could_choose_it(scene: Scene) -> None:
+    await scene.fill()
+    known = {"visitor": VISITOR, "consent": EVERYTHING}
+
+    for changes, chosen_by in (
+        ({}, "this page, and nothing that is known of you"),
+        (known, "this page and, as you agreed, your interests"),
+    ):
+        page = await scene.get(session_id=chosen_by[-20:], ad_slots=2, **changes)
+        ads = [item for item in page.items if item.HasField("ad")]
+        assert len(ads) == 2
+        for item in ads:
+            paid = f"ad: {item.ad.advertiser_domain or 'an advertiser'} paid for this place, in an auction"
+            assert list(item.why) == [paid, f"chosen by: {chosen_by}"]
 
 
 async def test_a_page_for_children_does_not_follow_their_taste(scene: Scene) -> None:
@@ -471,11 +625,16 @@ async def test_a_key_that_is_used_for_another_post_is_a_conflict(scene: Scene) -
 async def test_garbage_is_an_invalid_argument_and_the_next_request_is_served(scene: Scene) -> None:
     await scene.fill(3)
     chance = random.Random(7)
-    for method in ("CreatePost", "GetPost", "WithdrawPost", "GetFeed", "RecordActions"):
+    for method in (*scene.feed.posts.methods(), "GetFeed", "RecordActions"):
         raw: Any = scene.channel.unary_unary(f"/haat.feed.v1.FeedService/{method}")
         for _ in range(30):
             code = await refused_code(raw(chance.randbytes(chance.randrange(1, 60)), metadata=KEY))
-            assert code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
+            assert code in (
+                grpc.StatusCode.INVALID_ARGUMENT,
+                grpc.StatusCode.NOT_FOUND,
+                # A ticket that is not ours.
+                grpc.StatusCode.PERMISSION_DENIED,
+            )
         assert await refused_code(raw(b"\0" * (1 << 19), metadata=KEY)) == grpc.StatusCode.INVALID_ARGUMENT
 
     assert len((await scene.get()).items) == 3
@@ -485,7 +644,7 @@ async def test_actions_that_cannot_be_taken_name_their_fields(scene: Scene) -> N
     made = await scene.create(1, "shoe")
     actions = [
         feed_pb2.Action(kind=1, subject_id=made.post_id, action_id="ok"),  # type: ignore[arg-type]
-        feed_pb2.Action(kind=9, subject_id="", action_id=""),  # type: ignore[arg-type]
+        feed_pb2.Action(kind=99, subject_id="", action_id=""),  # type: ignore[arg-type]
     ]
     request = feed_pb2.RecordActionsRequest(actions=actions)
 
@@ -500,3 +659,64 @@ async def test_a_log_that_takes_nothing_costs_no_page(scene: Scene) -> None:
     scene.log.close()
 
     assert len((await scene.get()).items) == 3
+
+
+async def test_a_page_that_is_asked_again_has_the_ads_that_were_sold_for_it(scene: Scene) -> None:
+    await scene.fill()
+    cursor = (await scene.get(ad_slots=2)).next_cursor
+    second = await scene.get(cursor=cursor, ad_slots=2)
+    sold = len(scene.auction.asked)
+    await scene.act(2, posts_of(second)[0].post_id)
+    scene.clock.step(60_000)
+
+    again = await scene.get(cursor=cursor, ad_slots=2)
+
+    # The posts answer to what was done; the ads were sold for this page and are not sold again.
+    assert ids_of(again) != ids_of(second)
+    assert ads_of(again) == ads_of(second) != []
+    assert len(scene.auction.asked) == sold
+
+    scene.clock.step(120_000)
+    await scene.get(cursor=cursor, ad_slots=2)
+
+    assert len(scene.auction.asked) == sold + 1, "an impression that can no longer be billed is not shown"
+
+
+async def test_what_a_visitor_blocked_and_muted_holds_for_posts_and_ads(scene: Scene) -> None:
+    made = await scene.fill()
+    blocked = made[0].creator_id
+    scene.relations.by_visitor["visitor-secret"] = Relation(
+        blocked=frozenset({blocked, "brand.example", "advertiser-9"}),
+        muted_words=("bag",),
+        follows=(made[1].creator_id,),
+    )
+    scene.auction.advertiser_id = "advertiser-9"
+
+    page = await scene.get(visitor=VISITOR, consent=EVERYTHING, ad_slots=2, page_size=50)
+    nobody = await scene.get(visitor=VISITOR, session_id="s2", ad_slots=2, page_size=50)
+
+    assert blocked not in {post.creator_id for post in posts_of(page)}
+    assert ads_of(page) == []
+    assert scene.auction.asked[0].blocked_advertisers == ("brand.example",)
+    assert any("followed: " in item.why[0] for item in page.items)
+    # Without consent to be remembered the visitor is a stranger.
+    assert blocked in {post.creator_id for post in posts_of(nobody)}
+    assert len(ads_of(nobody)) == 2
+
+
+async def test_a_page_is_recorded_with_its_features_where_consent_covers_it(scene: Scene) -> None:
+    await scene.fill()
+    await scene.get(page_size=8, ad_slots=2)
+    await scene.get(page_size=8, ad_slots=2, session_id="s2", consent=EVERYTHING)
+
+    silent, told = (event for event in scene.events("feed_pages") if isinstance(event, FeedPageServed))
+
+    assert (silent.features, silent.alternative_ids, silent.ranker) == ((), (), "hand-weighted")
+    assert len(told.features) == 8 * len(features.names(SCORERS))
+    assert told.features_version == features.version(SCORERS)
+    assert len(told.alternative_features) == len(told.alternative_ids) * len(features.names(SCORERS))
+    assert (told.page_size, told.ad_slots) == (8, 2)
+
+
+def ads_of(page: feed_pb2.FeedPage) -> list[exchange_pb2.Ad]:
+    return [item.ad for item in page.items if item.HasField("ad")]

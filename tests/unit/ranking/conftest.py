@@ -22,7 +22,7 @@ ITEMS = 6
 WriteLogs = Callable[..., Path]
 
 
-def _write(folder: Path, campaign: str, rows: int, seed: int, signal: bool) -> None:
+def write_log(folder: Path, campaign: str, rows: int, seed: int, signal: bool) -> None:
     """A log of a uniform policy; with `signal` one group of visitors clicks on one category and nobody else does."""
     chance = np.random.default_rng(seed)
     home = folder / campaign
@@ -67,13 +67,13 @@ def write_logs(tmp_path: Path) -> WriteLogs:
     def write(campaigns: tuple[str, ...] = ("men",), rows: int = 400, seed: int = 1, signal: bool = True) -> Path:
         folder = tmp_path / "logs"
         for place, campaign in enumerate(campaigns):
-            _write(folder, campaign, rows, seed + place, signal)
+            write_log(folder, campaign, rows, seed + place, signal)
         return folder
 
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> TrainingSettings:
     """The project's own settings, cut to logs of one section and some thousand rows."""
     own = load_settings(ROOT / "models" / "click" / "training.toml")

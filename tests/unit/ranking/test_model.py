@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,15 +16,23 @@ from ranking.manifest import EVALUATION_FILE, MANIFEST_FILE, MODEL_FILE, Manifes
 from ranking.model import ModelRefused, load, load_evaluation, load_manifest, load_prior
 from ranking.settings import TrainingSettings
 
-from .conftest import ROOT, WriteLogs
+from .conftest import ROOT, write_log
 
 Change = Callable[[Manifest], Manifest]
 
 
+@pytest.fixture(scope="module")
+def trained(settings: TrainingSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("trained")
+    write_log(made / "logs", "men", rows=1000, seed=1, signal=True)
+    training.train(made / "logs", made / "model", settings)
+    return made / "model"
+
+
 @pytest.fixture
-def folder(write_logs: WriteLogs, settings: TrainingSettings, tmp_path: Path) -> Path:
-    training.train(write_logs(rows=1000), tmp_path / "model", settings)
-    return tmp_path / "model"
+def folder(trained: Path, tmp_path: Path) -> Path:
+    """A copy of one's own, to be broken."""
+    return Path(shutil.copytree(trained, tmp_path / "model"))
 
 
 def rewrite(folder: Path, change: Change) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,31 +18,40 @@ from ranking.prior import FLAT, PriorRates
 from ranking.scoring import ClickRanker, PriorRanker, open_ranker
 from ranking.settings import TrainingSettings
 
-from .conftest import ITEMS, WriteLogs
+from .conftest import ITEMS, write_log
 
 IDS = [f"men-{item}" for item in range(ITEMS)]
 RATES = PriorRates({"men-1": (0.01, 0.02, 0.03, 0.04)}, (0.005, 0.006, 0.007, 0.008), 1.0, 1.0, 1.0)
 
 
-@pytest.fixture
-def logs(write_logs: WriteLogs) -> Path:
-    return write_logs(rows=1500)
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("logs")
+    write_log(folder, "men", rows=1500, seed=1, signal=True)
+    return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def examples(logs: Path) -> Examples:
     return read_examples(logs, ("men",))
 
 
-@pytest.fixture
-def folder(logs: Path, settings: TrainingSettings, tmp_path: Path) -> Path:
-    training.train(logs, tmp_path / "model", settings, forced=True)
-    return tmp_path / "model"
+@pytest.fixture(scope="module")
+def trained(logs: Path, settings: TrainingSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained") / "model"
+    training.train(logs, out, settings, forced=True)
+    return out
 
 
 @pytest.fixture
-def model(folder: Path) -> ClickModel:
-    return load(folder)
+def folder(trained: Path, tmp_path: Path) -> Path:
+    """A copy of one's own, to be broken."""
+    return Path(shutil.copytree(trained, tmp_path / "model"))
+
+
+@pytest.fixture
+def model(trained: Path) -> ClickModel:
+    return load(trained)
 
 
 def a_page(segments: tuple[str, ...] = ()) -> PageColumns:

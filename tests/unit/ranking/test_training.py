@@ -21,6 +21,8 @@ from ranking.settings import TrainingSettings, load_settings
 
 from .conftest import ITEMS, ROOT, WriteLogs
 
+pytestmark = pytest.mark.slow
+
 FILES = (MODEL_FILE, MANIFEST_FILE, EVALUATION_FILE)
 SHIPPED = ROOT / "models" / "click"
 
@@ -148,6 +150,7 @@ def test_a_model_is_not_evaluated_on_other_logs(
         training.evaluate(write_logs(rows=1500, seed=9), tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_the_bench_model_has_the_size_of_the_targets_and_serves(
     write_logs: WriteLogs, settings: TrainingSettings, tmp_path: Path
 ) -> None:

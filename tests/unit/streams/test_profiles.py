@@ -26,7 +26,7 @@ def known(profiles: Profiles, visitor_id: str) -> Profile:
 
 
 def test_strangers_are_none(profiles: Profiles) -> None:
-    profiles.add_affinity("ann", "shoe", 1.0)
+    profiles.add_affinities("ann", {"shoe": 1.0})
 
     assert [profile is None for profile in profiles.look_up(["bob", "ann"])] == [True, False]
 
@@ -67,7 +67,7 @@ def test_putting_segments_keeps_the_impressions(profiles: Profiles) -> None:
 
 def test_the_weakest_affinities_leave(profiles: Profiles) -> None:
     profiles.put("ann", [], {f"p{number}": float(number) for number in range(1, 81)})
-    profiles.add_affinity("ann", "disliked", -100.0)
+    profiles.add_affinities("ann", {"disliked": -100.0})
 
     affinities = known(profiles, "ann").affinities
     assert len(affinities) == 64
@@ -77,8 +77,8 @@ def test_the_weakest_affinities_leave(profiles: Profiles) -> None:
 
 def test_affinity_adds_up_within_bounds(profiles: Profiles) -> None:
     for weight in (0.5, 0.25, 1_000_000.0):
-        profiles.add_affinity("ann", "shoe", weight)
-    profiles.add_affinity("ann", "hat", 0.5)
+        profiles.add_affinities("ann", {"shoe": weight})
+    profiles.add_affinities("ann", {"hat": 0.5})
 
     assert known(profiles, "ann").affinities == {"shoe": 1_000_000.0, "hat": 0.5}
 
@@ -110,13 +110,13 @@ def test_more_than_32_segments_are_refused(profiles: Profiles) -> None:
 
 def test_an_affinity_that_is_no_number_is_refused(profiles: Profiles) -> None:
     with pytest.raises(InvalidInput, match=r"product_id\.weight: inf"):
-        profiles.add_affinity("ann", "shoe", float("inf"))
+        profiles.add_affinities("ann", {"shoe": float("inf")})
 
     assert profiles.look_up(["ann"]) == [None]
 
 
 def test_an_erased_visitor_is_a_stranger(profiles: Profiles) -> None:
-    profiles.add_affinity("ann", "shoe", 1.0)
+    profiles.add_affinities("ann", {"shoe": 1.0})
 
     assert profiles.erase("ann") is True
     assert profiles.erase("ann") is False

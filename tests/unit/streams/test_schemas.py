@@ -7,17 +7,18 @@ import pytest
 from protos import events_pb2
 from streams import schemas
 from streams.auction_block import AuctionColumns, encode_auctions
+from streams.feed_events import FeedActionTaken, FeedPageServed, PersonErased, PostChanged, ShareClicked
+from streams.moderation_events import CaseDecided, TierChanged
 from streams.ports import Record
 from streams.product import Product
 from streams.schemas import (
     BudgetAlerted,
     CampaignChanged,
     Event,
-    FeedActionTaken,
-    FeedPageServed,
+    NoticeForwarded,
+    NoticesForwarded,
     NoticesTaken,
     NoticeTaken,
-    PostChanged,
     ProductsPut,
     Unreadable,
 )
@@ -34,13 +35,20 @@ EVENTS: dict[str, Event] = {
             NoticeTaken(3, "imp2", 2, order_id="o-1", billed_micros=-5, product_id="shoe"),
         ),
     ),
+    "forwarded_notices": NoticesForwarded(
+        1_700_000_000_000, 7, (NoticeForwarded(2, "imp", "", 0, True), NoticeForwarded(3, "imp2", "o-1"))
+    ),
     "campaign_changes": CampaignChanged(1 << 40, 1_700_000_000_000, "t1", "line_item", "abc", 3),
     "alerts": BudgetAlerted(1_700_000_000_000, "t1", "adv", "campaign", "c1", "daily", 80, 80, 100, "EUR", 3),
     "posts": PostChanged(1_700_000_000_000, "t1", "p1", "creator", 2, 9),
     "feed_pages": FeedPageServed(
         1_700_000_000_000, "t1", "page", "session", "", ("a", "b"), (0.5, -2.0), ("x", "y"), (1.0, 0.25), "auction"
     ),
-    "feed_actions": FeedActionTaken(1_700_000_000_000, "t1", "session", "ann", 2, "post", "action"),
+    "feed_actions": FeedActionTaken(1_700_000_000_000, "t1", "session", "ann", 2, "post", "action", "spam"),
+    "erasures": PersonErased(1_700_000_000_000, "t1", b"d" * 16),
+    "share_clicks": ShareClicked(1_700_000_000_000, "t1", "click", "share", "post", "tracking", "gifted"),
+    "moderation": CaseDecided(1_700_000_000_000, "t1", "c1", 1, "post", 3, "terms_spam", 2, True, 4),
+    "creator_tiers": TierChanged(1_700_000_000_000, "t1", "creator", 2, 1, 0.75, 0.5),
     "products": ProductsPut("t1", (SHOE, msgspec.structs.replace(SHOE, product_id="hat", attributes={}))),
 }
 

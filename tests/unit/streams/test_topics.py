@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from google.protobuf import descriptor_pool
 
+from exchange.consumed import ReportProjection, StatisticsProjection
 from protos import catalogue_pb2, events_pb2
 from streams.schemas import SCHEMA_VERSION
 from streams.topics import TOPICS, Topic, declared
@@ -32,7 +33,15 @@ def test_every_topic_is_a_message_that_is_there() -> None:
 
 
 def test_notices_are_money_and_nothing_else_is() -> None:
-    assert [topic.name for topic in TOPICS.values() if topic.money] == ["notices"]
+    assert [topic.name for topic in TOPICS.values() if topic.money] == ["notices", "forwarded_notices"]
+
+
+def test_no_group_counts_what_stands_in_every_nodes_log() -> None:
+    told_everywhere = {topic.name for topic in TOPICS.values() if topic.everywhere}
+    counted = {*ReportProjection.topics, *StatisticsProjection.topics}
+
+    assert told_everywhere >= {"campaign_changes", "posts", "products", "alerts", "moderation", "creator_tiers"}
+    assert counted.isdisjoint(told_everywhere)
 
 
 def test_only_telemetry_gives_way_when_the_disk_is_full() -> None:
@@ -71,6 +80,8 @@ def test_a_name_cannot_be_declared_twice() -> None:
         ({"retention_days": -1}, "kept -1 days"),
         ({"personal_data": True, "retention_days": 0}, "cannot be kept for ever"),
         ({"money": True, "droppable": True}, "cannot be dropped"),
+        ({"partitions": 0}, "has 0 partitions"),
+        ({"partitions": 1001}, "has 1001 partitions"),
     ],
 )
 def test_a_topic_with_a_promise_missing_cannot_be_declared(change: dict[str, Any], sentence: str) -> None:

@@ -19,6 +19,8 @@ from tests.mutations import mutated
 from tests.openrtb_desk import KEY, Desk
 from tests.unit.exchange.openrtb.test_samples import ALL
 
+pytestmark = pytest.mark.slow
+
 COUNT = int(os.environ.get("MUTATIONS", "2500"))
 TAKEN = {200, 204, 400, 413, 415}
 

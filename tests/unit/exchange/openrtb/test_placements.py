@@ -9,7 +9,7 @@ import pytest
 
 from exchange.openrtb.floors import OneCurrency, RatesOfTable, micros_up
 from exchange.openrtb.placements import ID_LIMIT, Blocks, NotOffered, placement_ids, read_placement
-from exchange.request import Placement
+from exchange.request import LengthFloors, Placement
 from tests.openrtb_desk import Rates
 
 NO_BLOCKS = Blocks((), (), ())
@@ -63,10 +63,25 @@ def test_rates_are_those_of_the_table_that_holds_now() -> None:
     assert rates.convert(7, "GBP", "GBP", up=True) == 7
 
 
-def test_the_strictest_of_floors_by_duration_counts() -> None:
-    video = {"mimes": ["video/mp4"], "durfloors": [{"bidfloor": 4}, {"bidfloor": 2, "bidfloorcur": "EUR"}]}
+def test_floors_by_length_are_in_the_currency_of_their_impression_or_deal() -> None:
+    ranges = [{"mindur": 1, "maxdur": 15, "bidfloor": 2}, {"mindur": 16, "bidfloor": 4}]
+    deals = [{"id": "d1", "bidfloorcur": "GBP", "mincpmpersec": 0.2}, {"id": "d2", "durfloors": ranges}]
+    video = {"mimes": ["video/mp4"], "durfloors": ranges}
 
-    assert placement(video=video, bidfloor=3, bidfloorcur="EUR").floor_micros == 3_600_000
+    found = placement(video=video, bidfloor=3, bidfloorcur="EUR", pmp={"deals": deals})
+
+    assert found.floor_micros == 3_000_000
+    assert found.video is not None
+    assert found.video.floor_ranges == ((1, 15, 2_000_000), (16, 86_400, 4_000_000))
+    assert [deal.by_length for deal in found.deals] == [
+        LengthFloors(per_second_micros=250_000), LengthFloors(((1, 15, 1_800_000), (16, 86_400, 3_600_000)))
+    ]  # fmt: skip
+
+
+def test_floors_by_length_without_a_rate_are_not_offered() -> None:
+    imp = {"id": "1", "bidfloorcur": "JPY", "video": {"mimes": ["video/mp4"], "durfloors": [{"bidfloor": 1}]}}
+
+    assert read_placement(imp, "top", NO_BLOCKS, Rates(), "EUR") is NotOffered.UNSUPPORTED_CURRENCY
 
 
 def test_a_deal_keeps_its_own_currency_and_one_that_cannot_be_kept_is_left_out() -> None:
@@ -84,6 +99,22 @@ def test_audio_alone_is_not_offered() -> None:
     assert read_placement(imp, "top", NO_BLOCKS, Rates(), "EUR") is NotOffered.UNSUPPORTED_FORMAT
 
 
+def test_a_product_listing_is_offered_where_a_price_is_required() -> None:
+    request = {"ver": "1.2", "context": 3, "assets": [
+        {"id": 1, "required": 1, "title": {"len": 90}}, {"id": 2, "required": 1, "data": {"type": 6}},
+        {"id": 3, "required": 1, "data": {"type": 13}},
+    ]}  # fmt: skip
+
+    assert placement(native={"request": json.dumps(request)}).shapes == ((4, 0, 0), (2, 0, 0))
+
+
+def test_types_of_banners_and_frameworks_are_read() -> None:
+    found = placement(banner={**BANNER, "btype": [1, 3], "api": [3]}, video={"mimes": ["video/mp4"], "api": [2]})
+
+    assert (found.blocked_types, found.apis) == ((1, 3), (3, 2))
+    assert placement(banner=BANNER).apis == ()
+
+
 def test_attributes_that_any_format_blocks_are_blocked() -> None:
     found = placement(banner={**BANNER, "battr": [1]}, video={"mimes": ["video/mp4"], "battr": [2]}, secure=1, exp=60)
 
@@ -98,7 +129,7 @@ def listing(context: int = 1, data_type: int = 13, **imp: Any) -> list[int]:
 def test_a_native_placement_among_products_takes_listings_that_can_fill_it() -> None:
     assert listing(context=1) == [4]
     assert listing(context=3) == [4, 2]
-    assert listing(context=3, data_type=5) == [4]
+    assert listing(context=3, data_type=8) == [4]
     assert listing(ext={"prodfeed": {"domain": "shop.example"}}) == [4, 2]
 
 

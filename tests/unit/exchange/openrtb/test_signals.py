@@ -54,6 +54,14 @@ def test_what_only_one_set_allows_is_not_allowed() -> None:
     assert permissions_of(sets, lambda signals: consents[signals.tc_string]) == consents["B"]
 
 
+def test_one_set_that_leaves_the_house_ads_alone_speaks_for_all() -> None:
+    consents = {"A": ALL, "B": int(Permission.HOUSE_ADS_ONLY)}
+    sets = (ConsentSignals(tc_string="A"), ConsentSignals(tc_string="B"))
+
+    for said in (sets, sets[::-1], sets[1:]):
+        assert permissions_of(said, lambda signals: consents[signals.tc_string]) == int(Permission.HOUSE_ADS_ONLY)
+
+
 @pytest.mark.parametrize(
     ("signals", "bits"),
     [

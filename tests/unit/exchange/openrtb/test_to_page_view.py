@@ -106,10 +106,23 @@ def test_outside_bidders_get_no_person_without_the_permission_to_share() -> None
     assert request["device"] == {"ip": "198.51.100.0", "ua": "UA", "geo": {"lat": 52.52, "lon": 13.4}}
 
 
-def test_outside_bidders_get_all_of_it_with_the_permission() -> None:
-    request = json.loads(view_of(**PERSON).openrtb)
+def test_ids_may_go_out_where_the_exact_place_may_not() -> None:
+    geo = {"lat": 52.52437, "lon": 13.40123, "accuracy": 5, "zip": "10178", "country": "DEU"}
+    user, device = {**PERSON["user"], "geo": geo}, {**PERSON["device"], "geo": geo}
+    shared = int(Permission.REMEMBER | Permission.SHARE)
 
-    assert request["user"] == PERSON["user"]
+    request = json.loads(view_of(shared, user=user, device=device).openrtb)
+    assert request["user"]["geo"] == request["device"]["geo"] == {"lat": 52.52, "lon": 13.4, "country": "DEU"}
+    assert (request["user"]["eids"], request["device"]["ifa"]) == (PERSON["user"]["eids"], "IFA-7")
+    exact = json.loads(view_of(shared | int(Permission.PRECISE_LOCATION), user=user, device=device).openrtb)
+    assert exact["user"]["geo"] == exact["device"]["geo"] == geo
+
+
+def test_outside_bidders_get_all_of_it_with_the_permission() -> None:
+    request = json.loads(view_of(ALL | int(Permission.PRECISE_LOCATION), **PERSON).openrtb)
+
+    # `buyeruid` is what the asker calls the visitor to us; bidders have ids of their own.
+    assert request["user"] == {key: held for key, held in PERSON["user"].items() if key != "buyeruid"}
     assert request["device"] == PERSON["device"]
 
 

@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from exchange.answer import Answer
+from exchange.openrtb.allowed_currencies import answer_currency
 from exchange.openrtb.native_listing import as_native
 from exchange.openrtb.non_bids import STATUS_OF, status_of
-from exchange.openrtb.to_response import answer_currency
 from exchange.refusals import NO_BIDS, Refusal
 from exchange.request import NativeTerms, PageView
 from tests.builders import a_creative, a_line_item
@@ -75,7 +75,7 @@ def test_the_currency_of_the_answer_is_ours_where_it_is_taken() -> None:
 
 async def test_links_and_the_deal_of_an_ad_are_told() -> None:
     desk = Desk([a_line_item(1)])
-    desk.auctions._links = lambda ad: {"burl": f"https://exchange.example/b/{ad.impression_id}"}
+    desk.auctions._links = lambda ad, _from_browser: {"burl": f"https://exchange.example/b/{ad.impression_id}"}
 
     (bid,) = await bids(desk, request({**IMP, "exp": 60}))
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from common.consent import Permission
 from feed.actions import ActionKind
+from feed.ports import Relation
 from feed.sources import affinity, contextual, followed, fresh, newest, similar, trending
 from feed.view import View
 from tests.feed_builders import HOUR_MS, NOW_MS, Feed, a_post, a_product, ids
@@ -25,6 +26,13 @@ def test_followed_offers_posts_of_followed_creators_newest_first() -> None:
 
     assert numbers(feed.view(), followed.offer(feed.view(), 10)) == [2, 1]
     assert numbers(feed.view(), followed.offer(feed.view(), 1)) == [2]
+
+
+def test_followed_offers_posts_of_creators_whom_the_visitor_follows_from_before() -> None:
+    feed = Feed([a_post(1), a_post(2)])
+    view = feed.view(relation=Relation(follows=("creator-2", "nobody")))
+
+    assert numbers(view, followed.offer(view, 10)) == [2]
 
 
 def test_similar_offers_posts_that_share_a_term_with_what_was_liked_the_closest_first() -> None:
@@ -121,10 +129,10 @@ def test_fresh_offers_young_posts_with_few_impressions_only() -> None:
 
 
 def test_places_for_fresh_posts_are_an_eighth_of_the_page_on_average() -> None:
-    assert fresh.places(16, 0.99) == 2
+    assert fresh.places(16, 1 / 8, 0.99) == 2
     for size in (1, 5, 12):
-        mean = sum(fresh.places(size, chance) for chance in np.arange(0, 1, 1 / 1024)) / 1024
-        assert mean == size / fresh.PLACES_PER_FRESH
+        mean = sum(fresh.places(size, 1 / 8, chance) for chance in np.arange(0, 1, 1 / 1024)) / 1024
+        assert mean == size / 8
 
 
 def test_newest_offers_all_live_posts_newest_first() -> None:
