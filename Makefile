@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
@@ -23,16 +23,25 @@ $(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed
 install: $(VENV)/installed  ## make .venv and .venv/bin/haat from requirements.lock
 
 .PHONY: demo
-demo: install  ## the whole exchange on real traffic, everything embedded; FOR=30s ends by itself
-	$(BIN)/haat demo $(if $(FOR),--for $(FOR))
+demo: install  ## the whole exchange on real traffic; FOR=30s ends by itself, PROFILE=cluster runs it on the real engines
+	$(BIN)/haat demo $(if $(FOR),--for $(FOR)) $(if $(PROFILE),--profile $(PROFILE))
 
-.PHONY: check
-check: $(VENV)/installed-dev  ## format, lint, types, import contracts, quick tests: under a minute
+.PHONY: check check-style check-types check-tests
+check: $(VENV)/installed-dev  ## format, lint, types, import contracts, quick tests: a minute or a little more, three when it is the first
+	@$(MAKE) --no-print-directory --jobs --keep-going --output-sync=target check-style check-types check-tests
+
+# What is compiled, of tests too, is kept for the next time, whatever the environment says.
+check-style check-types check-tests: export PYTHONDONTWRITEBYTECODE :=
+check-style:
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/mypy .
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n auto --dist loadfile -m "not slow"
+
+check-types:
+	$(BIN)/mypy .
+
+check-tests:
+	QUICK=1 $(BIN)/pytest -q -n auto --dist loadfile -m "not slow and not services" tests/contracts tests/tidy tests/unit
 
 .PHONY: format
 format: $(VENV)/installed-dev  ## put the code in the project's format
@@ -43,9 +52,49 @@ format: $(VENV)/installed-dev  ## put the code in the project's format
 test: $(VENV)/installed-dev  ## all tests
 	$(BIN)/pytest -n auto --dist loadfile
 
+.PHONY: services
+services:  ## install and start Elasticsearch, Kafka, Redis and PostgreSQL on loopback, under var/services
+	$(PYTHON) -m services start
+
+.PHONY: services-stop
+services-stop:  ## stop the engines that `make services` started; their data stays
+	$(PYTHON) -m services stop
+
+.PHONY: services-test
+services-test: $(VENV)/installed-dev  ## the tests on the real engines alone
+	$(BIN)/pytest -q -m services
+
+.PHONY: browser-test
+browser-test: $(VENV)/installed-dev  ## Prebid.js in Chromium against haat; gets both first (Debian, npm)
+	@command -v chromium >/dev/null || { apt-get update --quiet; apt-get install --yes --no-install-recommends chromium; } >&2
+	@test -d var/browser/package || { mkdir -p var/browser && cd var/browser && npm pack --silent prebid.js@11.36.0 && \
+		tar xzf prebid.js-11.36.0.tgz && rm prebid.js-11.36.0.tgz; }
+	$(BIN)/pytest tests/browser
+
+.venv-spark/installed: requirements-spark.lock
+	@test -d .venv-spark || $(PYTHON) -m venv .venv-spark
+	.venv-spark/bin/pip install --quiet --require-hashes -r requirements-spark.lock
+	@touch $@
+
+.PHONY: spark-test
+spark-test: .venv-spark/installed  ## batch reports on Spark beside DuckDB; gets PySpark first (470 MB), needs a JDK 17
+	.venv-spark/bin/python -m pytest -p no:cacheprovider tests/contracts/test_batch_engine.py
+
 .PHONY: simulate
-simulate: $(VENV)/installed-dev  ## kill the exchange at its write points and audit the money: KILLS=500 SEED=1
+simulate: $(VENV)/installed-dev  ## kill the exchange and audit the money, take engines away, slow them: KILLS=500 SEED=1 OUTAGE_S=60 INVENTORY=snapshot SLOW_S=20
 	$(BIN)/python -m tests.simulation.kills --kills $(or $(KILLS),500) --seed $(or $(SEED),1)
+	$(BIN)/python -m tests.simulation.node_kills --kills $(or $(KILLS),500) --seed $(or $(SEED),1)
+	$(BIN)/python -m tests.simulation.elasticsearch_outage --seconds $(or $(OUTAGE_S),60) --inventory $(or $(INVENTORY),snapshot)
+	$(BIN)/python -m tests.simulation.redis_outage --seconds $(or $(OUTAGE_S),60)
+	$(BIN)/python -W ignore -m tests.simulation.slow_engines --seconds $(or $(SLOW_S),20) --rounds 3
+
+.PHONY: simulate-kafka
+simulate-kafka: $(VENV)/installed-dev  ## take Kafka away for OUTAGE=5m from under auctions, and audit the counts; needs `make services`
+	$(BIN)/python -W ignore -m tests.simulation.kafka_outage --outage $(or $(OUTAGE),5m) --client $(or $(CLIENT),kafka-python)
+
+.PHONY: simulate-budget
+simulate-budget: $(VENV)/installed-dev  ## eight clients spend one budget over two nodes and Redis: REDIS=redis://… SEEDS=100
+	$(BIN)/python -m tests.simulation.shared_budget --redis $(or $(REDIS),redis://127.0.0.1:6450/0) --seeds $(or $(SEEDS),100)
 
 .PHONY: bench
 bench: $(VENV)/installed-dev  ## benchmarks as ratios to a raw gRPC echo; writes bench/results.json (QUICK=1: a glimpse)
@@ -63,10 +112,11 @@ protos: $(VENV)/installed-dev  ## make the stubs in protos/ again
 
 .PHONY: lock
 lock: $(VENV)/installed-dev  ## resolve the dependencies again into both lock files
-	$(BIN)/pip-compile $(LOCK) --extra install --output-file requirements.lock pyproject.toml
-	$(BIN)/pip-compile $(LOCK) --extra install --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --extra install --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --extra install --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --extra install --extra spark --extra test --output-file requirements-spark.lock pyproject.toml
 LOCK := --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .PHONY: clean
-clean:  ## remove what runs have written under var/, never the environment
+clean: services-stop  ## remove what runs have written under var/, never the environment
 	rm -rf var build
