@@ -52,6 +52,10 @@ format: $(VENV)/installed-dev  ## put the code in the project's format
 test: $(VENV)/installed-dev  ## all tests
 	$(BIN)/pytest -n auto --dist loadfile
 
+.PHONY: test-again
+test-again: $(VENV)/installed-dev  ## the tests that failed last time, one after the other and nothing beside them
+	$(BIN)/pytest --last-failed --last-failed-no-failures none
+
 .PHONY: services
 services:  ## install and start Elasticsearch, Kafka, Redis and PostgreSQL on loopback, under var/services
 	$(PYTHON) -m services start
