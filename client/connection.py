@@ -27,12 +27,15 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     # Else all channels of a process to one address share one connection.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_retries", 0),
 )
+
+# gRPC's name of how long one try to connect may take; a busy server may be slow to greet.
+_CONNECT_TIMEOUT_MS = "grpc.min_reconnect_backoff_ms"
+_ALONE_MS, _BESIDE_OTHERS_MS = 5_000, 1_000
 
 _UNTIL_THE_DEADLINE = 1 << 30
 
@@ -71,11 +74,12 @@ class Connection:
         self.chance = chance or Random()
         self._attempts = attempts
         self._backoff = Backoff()
+        options = (*_OPTIONS, (_CONNECT_TIMEOUT_MS, _ALONE_MS if len(targets) == 1 else _BESIDE_OTHERS_MS))
         self.channels = SeveralChannels(
             [
-                grpc.aio.insecure_channel(one, options=_OPTIONS)
+                grpc.aio.insecure_channel(one, options=options)
                 if credentials is None
-                else grpc.aio.secure_channel(one, credentials, options=_OPTIONS)
+                else grpc.aio.secure_channel(one, credentials, options=options)
                 for one in targets
             ]
         )
