@@ -13,9 +13,10 @@ import aiohttp
 
 from bidders.openrtb_answer import BadAnswer, bids_of
 from bidders.openrtb_request import Asked, MayShareWith, request_for
-from common.errors import BackendUnavailable, InvalidInput
-from exchange.bidding import OutsideBid
+from common.errors import InvalidInput
+from exchange.bidding import OutsideBid, Replies
 from exchange.openrtb.codec import TooLarge, inflate
+from exchange.refusals import Refusal
 from exchange.request import PageView
 
 # An answer is not read beyond this, packed or unpacked.
@@ -58,10 +59,10 @@ class OpenRtbRemote:
         self._free = asyncio.Semaphore(MOST_CONNECTIONS)
         self._session: aiohttp.ClientSession | None = None
 
-    async def ask(self, auction_ids: Sequence[str], views: Sequence[PageView], timeout_ms: int) -> list[OutsideBid]:
-        """The bids that came in time; TimeoutError when no answer did, BackendUnavailable when all of them failed."""
+    async def ask(self, auction_ids: Sequence[str], views: Sequence[PageView], timeout_ms: int) -> Replies:
+        """The bids that came in time, and what came of each request."""
         if not views:
-            return []
+            return Replies([], [])
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + timeout_ms / 1000
         tasks = [
@@ -69,19 +70,14 @@ class OpenRtbRemote:
             for auction_id, view in zip(auction_ids, views, strict=True)
         ]
         try:
-            done, late = await asyncio.wait(tasks, timeout=timeout_ms / 1000)
+            done, _ = await asyncio.wait(tasks, timeout=timeout_ms / 1000)
         finally:
             for task in tasks:
                 task.cancel()
-        said = [task.result() for task in tasks if task in done]
-        came = [bids for bids in said if not isinstance(bids, str)]
-        if came:
-            return [bid for bids in came for bid in bids]
-        whys = [why for why in said if isinstance(why, str) and why]
-        if late or not whys:
-            raise TimeoutError(f"bidder {self.name} did not answer within {timeout_ms} ms")
-        raise BackendUnavailable(
-            f"bidder {self.name} at {self._target} failed ({whys[0]}): it is asked again next time"
+        said = [task.result() if task in done else Refusal.BIDDER_LATE for task in tasks]
+        return Replies(
+            [bid for bids in said if isinstance(bids, list) for bid in bids],
+            [Refusal.WON if isinstance(one, list) else one for one in said],
         )
 
     async def close(self) -> None:
@@ -90,15 +86,15 @@ class OpenRtbRemote:
             session, self._session = self._session, None
             await session.close()
 
-    async def _ask_one(self, auction_id: str, view: PageView, deadline_s: float) -> list[OutsideBid] | str:
-        """The bids, or why there is no answer; an empty why is that it was late."""
+    async def _ask_one(self, auction_id: str, view: PageView, deadline_s: float) -> list[OutsideBid] | Refusal:
+        """The bids, or why there is no answer."""
         async with self._free:
             return await self._post(auction_id, view, deadline_s)
 
-    async def _post(self, auction_id: str, view: PageView, deadline_s: float) -> list[OutsideBid] | str:
+    async def _post(self, auction_id: str, view: PageView, deadline_s: float) -> list[OutsideBid] | Refusal:
         left_s = deadline_s - asyncio.get_running_loop().time()
         if left_s <= 0:
-            return ""
+            return Refusal.BIDDER_LATE
         request = request_for(auction_id, view, max(int(left_s * 1000), 1), self._asked)
         try:
             async with self._connected().post(
@@ -108,19 +104,13 @@ class OpenRtbRemote:
                 if response.status == 204:
                     return []
                 if response.status != 200:
-                    return f"HTTP {response.status}"
+                    return Refusal.BIDDER_FAILED
                 body = await _read(response)
             return bids_of(body, auction_id, view)
         except TimeoutError:
-            return ""
-        except TooLarge:
-            return f"an answer of more than {ANSWER_LIMIT_BYTES} bytes"
-        except InvalidInput:
-            return "a packed answer that cannot be unpacked"
-        except BadAnswer as error:
-            return str(error)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return type(error).__name__
+            return Refusal.BIDDER_LATE
+        except (TooLarge, InvalidInput, BadAnswer, aiohttp.ClientError, OSError, ValueError):
+            return Refusal.BIDDER_FAILED
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -19,7 +19,7 @@ from exchange.asked import Asked
 from exchange.bid_groups import clear_in_groups
 from exchange.bid_rows import BidRows, bid_rows, inside_rows
 from exchange.bidder_urls import BidderUrls, bidder_urls
-from exchange.bidding import Bidder
+from exchange.bidding import Bidder, OutsideAnswer
 from exchange.callout import Callout
 from exchange.clearing import clear
 from exchange.clearing_terms import ClearingTerms, clearing_terms
@@ -28,7 +28,7 @@ from exchange.compose import compose, sold
 from exchange.creatives.composer import Composer
 from exchange.creatives.fitting import refuse_unfit
 from exchange.currencies import Currencies, RateTable
-from exchange.early_close import AtHand, least_to_matter
+from exchange.early_close import least_to_matter
 from exchange.eligibility import CODES, eligible
 from exchange.floors import Floors
 from exchange.holds import WonBatch
@@ -42,7 +42,7 @@ from exchange.ports import Ranker
 from exchange.record import Counted, Held, columns_of, count
 from exchange.refusals import Refusal
 from exchange.request import PageView
-from exchange.screening import screen_all
+from exchange.screening import Screening, tell
 from exchange.session_answers import SessionAnswers
 from exchange.session_impressions import SessionMemory
 from exchange.static_worth import CONVERSION_PRIOR
@@ -227,20 +227,27 @@ class Auction:
         # Ranked while the outside bidders think.
         chances = click_chances(self._ranker, snapshot, inside, pages, views, visitors)
         factors = self._currencies.factors(snapshot.currencies, rates)
-        at_hand = AtHand(
-            snapshot.book, inside, offered, chances, factors, snapshot.item_currency, pages.placement_start, views,
-            viewable,
-        )  # fmt: skip
-        replies = await asked.answers(partial(self._least_to_matter, at_hand))
-        outside, loose = screen_all(  # 6
-            replies, auction_ids, views, pages.placement_start, self._currency, self._saw_answer, rates
-        )
-        rows = bid_rows(snapshot, inside, offered, chances, outside, page_of_placement, len(views), factors, viewable)
+        screening = Screening(auction_ids, views, starts, self._currency, rates)
         to_auction = partial(self._to_auction, rates)
-        terms = clearing_terms(views, pages.placement_start, page_rules=self._page_rules, to_auction=to_auction)
-        refuse_unfit(
-            rows, views, snapshot, self._composer, to_auction
-        )  # 6, what only a moment or a break of videos can tell
+
+        def table(replies: Sequence[OutsideAnswer]) -> tuple[BidRows, list[tuple[int, int]]]:
+            outside, loose = screening.of(replies)  # 6
+            rows = bid_rows(
+                snapshot, inside, offered, chances, outside, page_of_placement, len(views), factors, viewable
+            )
+            # 6, what only a moment or a break of videos can tell
+            refuse_unfit(rows, views, snapshot, self._composer, to_auction)
+            return rows, loose
+
+        replies = await asked.answers(
+            lambda so_far: least_to_matter(
+                views, starts, lambda: table(so_far)[0], self._money.available,
+                conversion_rate=CONVERSION_PRIOR, page_rules=self._page_rules,
+            )
+        )  # fmt: skip
+        tell(replies, self._saw_answer)
+        rows, loose = table(replies)
+        terms = clearing_terms(views, starts, page_rules=self._page_rules, to_auction=to_auction)
         winners, refused_before = clear_in_groups(  # 7
             rows, page_of_placement, partial(self._clear, rows, terms), partial(self._give_back, rows)
         )
@@ -249,10 +256,10 @@ class Auction:
             self._give_back(rows, winners)
         urls: Mapping[int, BidderUrls] = {}
         least = partial(self._min_to_win, rows, terms, winners)
-        if outside:
-            urls = bidder_urls(rows, views, auction_ids, pages.placement_start, least)
+        if rows.outside:
+            urls = bidder_urls(rows, views, auction_ids, starts, least)
         held = Held(
-            now_ms, snapshot, numbers, views, pages.placement_start, page_of_placement, found, rows, winners, loose,
+            now_ms, snapshot, numbers, views, starts, page_of_placement, found, rows, winners, loose,
             terms, rates, self._currency, urls, floors, refused_before, self._money.available,
         )  # fmt: skip
         counted = count(held)
@@ -289,9 +296,6 @@ class Auction:
         except BackendUnavailable:
             self._give_back(held.rows, held.winners)
             raise
-
-    def _least_to_matter(self, at_hand: AtHand) -> int:
-        return least_to_matter(at_hand, CONVERSION_PRIOR, self._page_rules)
 
     def _min_to_win(
         self, rows: BidRows, terms: ClearingTerms, winners: NDArray[np.int32], asked: Sequence[int]

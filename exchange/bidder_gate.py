@@ -1,8 +1,9 @@
 """May this bidder be asked now, and about how much? Quota, breaker, and a share of its traffic that follows its health.
 
-Health is the smoothed share of calls that were answered well and in time. A bidder that does well gets all of its
+Health is the smoothed share of requests that were answered well and in time. A bidder that does well gets all of its
 traffic, one that does badly less of it, never below a probing share. After a run of failures the breaker opens: nothing
-is sent for a while, then a single call, which closes it again when it goes well.
+is sent for a while, then a single page view, which closes it again when it goes well. A call is one request where a
+bidder takes the batch at once, and one for each page view where it takes them singly.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from exchange.bidder_quota import OwnQuota, Quota
 from exchange.bidder_terms import BidderTerms
 
 _SECOND_NS: Final = 1_000_000_000
-# A call counts this much in the smoothed share: some thirty calls make an opinion.
+# A request counts this much in the smoothed share: some thirty make an opinion.
 _WEIGHT: Final = 1 / 32
 # At and above this health everything is sent.
 GOOD_HEALTH: Final = 0.9
@@ -80,14 +81,17 @@ class BidderGate:
         self.in_flight -= 1
         self._probing = False
 
-    def saw(self, well: bool, now_ns: int) -> None:
-        """A call ended: answered well and in time, or late, failed or answered with rubbish."""
+    def saw(self, well: int, badly: int, now_ns: int) -> None:
+        """A call ended, of which so many requests were answered well and in time, and so many were late, failed or were
+        answered with rubbish. They were under way together, so one that went well ends a run of failures.
+        """
         self.in_flight -= 1
-        self.health += _WEIGHT * (float(well) - self.health)
+        requests = well + badly
+        self.health += (1 - (1 - _WEIGHT) ** requests) * (well / requests - self.health)
         if well:
             self._failures, self._pause_ns, self._probing = 0, FIRST_PAUSE_NS, False
             return
-        self._failures += 1
+        self._failures += badly
         if not self.open:
             return
         if self._probing:

@@ -97,17 +97,26 @@ class OutsideBid(msgspec.Struct, frozen=True):
         return bool(self.win_url or self.billing_url or self.loss_url)
 
 
-class OutsideAnswer(msgspec.Struct, frozen=True):
-    """What one outside bidder said to a batch: its bids, or why there are none (BIDDER_LATE, BIDDER_FAILED).
+class Replies(msgspec.Struct, frozen=True):
+    """What came back where each page view is a request of its own: the bids, and for each page view that was asked
+    about WON where an answer came, else why none did (BIDDER_LATE, BIDDER_FAILED).
+    """
 
-    `asked` are the page views, as indices into the batch, that it was asked about; `seats` those it may bid for, empty
-    any.
+    bids: list[OutsideBid]
+    troubles: Sequence[Refusal]
+
+
+class OutsideAnswer(msgspec.Struct, frozen=True):
+    """What one outside bidder said to a batch: its bids, and why some or all page views have no answer.
+
+    `asked` are the page views, as indices into the batch, that it was asked about; `unanswered` those among them that
+    it did not answer, each with BIDDER_LATE or BIDDER_FAILED; `seats` are those it may bid for, empty any.
     """
 
     bidder: int
     asked: Sequence[int]
     bids: list[OutsideBid]
-    trouble: Refusal = Refusal.WON
+    unanswered: Sequence[tuple[int, Refusal]] = ()
     seats: tuple[str, ...] = ()
 
 
@@ -117,5 +126,9 @@ class OutsideBidder(Protocol):
     name: str
     timeout_ms: int
 
-    async def ask(self, auction_ids: Sequence[str], views: Sequence[PageView], timeout_ms: int) -> list[OutsideBid]:
-        """Its bids for this batch; TimeoutError when it was late, BackendUnavailable when it failed."""
+    async def ask(
+        self, auction_ids: Sequence[str], views: Sequence[PageView], timeout_ms: int
+    ) -> list[OutsideBid] | Replies:
+        """Its bids for this batch; TimeoutError when it was late, BackendUnavailable when it failed. A bidder that gets
+        a request for each page view tells what came of each.
+        """

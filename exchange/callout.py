@@ -10,7 +10,7 @@ from common.consent import Permission
 from exchange.bidder_gate import BidderGate
 from exchange.bidder_quota import Quota
 from exchange.bidder_terms import BidderTerms, could_bid
-from exchange.bidding import OutsideBid, OutsideBidder
+from exchange.bidding import OutsideBid, OutsideBidder, Replies
 from exchange.request import PageView
 
 _SHARE = int(Permission.SHARE)
@@ -44,7 +44,9 @@ class Callout:
         chances = [draw() for _ in rows] if self.gate.share < 1.0 else [0.0] * len(rows)
         return [rows[at] for at in self.gate.admit(chances, self._clock.monotonic_ns())]
 
-    async def ask(self, auction_ids: Sequence[str], views: Sequence[PageView], timeout_ms: int) -> list[OutsideBid]:
+    async def ask(
+        self, auction_ids: Sequence[str], views: Sequence[PageView], timeout_ms: int
+    ) -> list[OutsideBid] | Replies:
         """Its bids; TimeoutError when it was late, BackendUnavailable when it failed."""
         return await self._bidder.ask(auction_ids, views, timeout_ms)
 
@@ -52,9 +54,9 @@ class Callout:
         """A call goes out."""
         self.gate.sent()
 
-    def saw(self, well: bool) -> None:
-        """A call was answered well and in time, or was not."""
-        self.gate.saw(well, self._clock.monotonic_ns())
+    def saw(self, well: int, badly: int) -> None:
+        """A call ended: so many of its requests were answered well and in time, so many were not."""
+        self.gate.saw(well, badly, self._clock.monotonic_ns())
 
     def left(self) -> None:
         """Nobody waits for the call any more, which says nothing of the bidder's health."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -48,46 +49,71 @@ class ScreenedBid(msgspec.Struct, frozen=True):
     rate: float = 1.0
 
 
-def screen_all(
-    answers: Sequence[OutsideAnswer],
-    auction_ids: Sequence[str],
-    views: Sequence[PageView],
-    placement_start: NDArray[np.int32],
-    currency: str,
-    saw: Callable[[int, int, int, Refusal], None],
-    rates: RateTable = BUILT_IN,
-) -> tuple[list[ScreenedBid], list[tuple[int, int]]]:
-    """Every outside bid with its verdict, and what has no bid to hang a verdict on.
+class Screening:
+    """Screens what comes in for one batch: every answer once, however often its bids are asked for.
 
-    The latter are (page view, index into CODES): a bidder that was late or failed counts once for each page view it was
-    asked about, a bid for a placement that was not offered once for its page view; a bid for another auction altogether
-    is told to `saw` alone, among the bidder's bids.
+    `currency` is the auction's.
     """
-    if not answers:
-        return [], []
-    page_rows = {auction_id: row for row, auction_id in enumerate(auction_ids)}
-    starts = placement_start.tolist()
-    screened: list[ScreenedBid] = []
-    loose: list[tuple[int, int]] = []
-    for answer in answers:
-        saw(answer.bidder, len(answer.asked), len(answer.bids), answer.trouble)
-        if answer.trouble:
-            loose += [(row, CODE_INDEX[answer.trouble]) for row in answer.asked]
+
+    def __init__(
+        self,
+        auction_ids: Sequence[str],
+        views: Sequence[PageView],
+        placement_start: NDArray[np.int32],
+        currency: str,
+        rates: RateTable = BUILT_IN,
+    ) -> None:
+        self._page_rows = {auction_id: row for row, auction_id in enumerate(auction_ids)}
+        self._views = views
+        self._starts: list[int] = placement_start.tolist()
+        self._currency = currency
+        self._rates = rates
+        self._known: dict[int, tuple[list[ScreenedBid], list[tuple[int, int]]]] = {}
+
+    def of(self, answers: Sequence[OutsideAnswer]) -> tuple[list[ScreenedBid], list[tuple[int, int]]]:
+        """Every outside bid of these answers with its verdict, and what has no bid to hang a verdict on.
+
+        The latter are (page view, index into CODES): a bidder that was late or failed counts once for each page view
+        that it was asked about and did not answer, a bid for a placement that was not offered once for its page view; a
+        bid for another auction altogether is told by the number of the bidder's bids alone.
+        """
+        screened: list[ScreenedBid] = []
+        loose: list[tuple[int, int]] = []
+        for answer in answers:
+            known = self._known.get(answer.bidder)
+            if known is None:
+                known = self._known[answer.bidder] = self._screen(answer)
+            screened += known[0]
+            loose += known[1]
+        return screened, loose
+
+    def _screen(self, answer: OutsideAnswer) -> tuple[list[ScreenedBid], list[tuple[int, int]]]:
+        loose = [(row, CODE_INDEX[trouble]) for row, trouble in answer.unanswered]
         own: list[ScreenedBid] = []
         for bid in answer.bids:
-            row = page_rows.get(bid.auction_id)
+            row = self._page_rows.get(bid.auction_id)
             if row is None:
                 continue
-            place = _place_of(bid, views[row])
+            view = self._views[row]
+            place = _place_of(bid, view)
             if place < 0:
                 loose.append((row, CODE_INDEX[Refusal.INVALID_BID]))
                 continue
-            view = views[row]
-            rate = bid_rate(rates, bid.currency, currency, view.currencies)
+            rate = bid_rate(self._rates, bid.currency, self._currency, view.currencies)
             refusal, deal = verdict_of(bid, view, view.placements[place], rate, answer.seats)
-            own.append(ScreenedBid(answer.bidder, starts[row] + place, bid, refusal, deal, rate))
-        screened += _best_few(own)
-    return screened, loose
+            own.append(ScreenedBid(answer.bidder, self._starts[row] + place, bid, refusal, deal, rate))
+        return _best_few(own), loose
+
+
+def tell(answers: Sequence[OutsideAnswer], saw: Callable[[int, int, int, Refusal], None]) -> None:
+    """Tell `saw` how many page views each bidder answered, with how many bids, and how many it did not, by why."""
+    for answer in answers:
+        troubles = Counter(trouble for _, trouble in answer.unanswered)
+        answered = len(answer.asked) - troubles.total()
+        if answered:
+            saw(answer.bidder, answered, len(answer.bids), Refusal.WON)
+        for trouble, page_views in troubles.items():
+            saw(answer.bidder, page_views, 0, trouble)
 
 
 def _place_of(bid: OutsideBid, view: PageView) -> int:

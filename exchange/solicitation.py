@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from common.errors import BackendUnavailable
 from exchange.bid_rows import InsideRows
-from exchange.bidding import BidContext, Bidder, OutsideAnswer, OutsideBid
+from exchange.bidding import BidContext, Bidder, OutsideAnswer, OutsideBid, Replies
 from exchange.callout import Callout
 from exchange.inventory import Snapshot
 from exchange.refusals import Refusal
@@ -24,6 +24,10 @@ from exchange.request import PageView
 # Kept back of tmax for clearing, the answer and the way home (OpenRTB 2.6 §3.2.1: tmax includes the network).
 HOP_MARGIN_MS = 10
 LEAST_TIMEOUT_MS = 5
+# A bidder that was answered in part must tell of it before the deadline, or all of its answers are lost.
+_READING_MS = 1
+
+Task = asyncio.Task[list[OutsideBid] | Replies]
 
 
 class Call(NamedTuple):
@@ -37,51 +41,76 @@ class Call(NamedTuple):
 class Asked:
     """Outside bidders that are thinking; `answers` waits for them, no longer than the time that was given."""
 
-    def __init__(self, calls: dict[asyncio.Task[list[OutsideBid]], Call], deadline_s: float) -> None:
+    def __init__(self, calls: dict[Task, Call], deadline_s: float) -> None:
         self._calls = calls
         self._deadline_s = deadline_s
+        self._read: dict[Task, OutsideAnswer] = {}
 
-    async def answers(self, least_to_matter: Callable[[], int]) -> list[OutsideAnswer]:
-        """One for each bidder that answered or was waited for in vain; whoever is not done by the deadline is late.
+    async def answers(self, least_to_matter: Callable[[Sequence[OutsideAnswer]], int]) -> list[OutsideAnswer]:
+        """One for each bidder that answered or was waited for in vain, in the order in which they were asked; whoever
+        is not done by the deadline is late.
 
-        `least_to_matter` says what a bid must be above to win or to set a price, in micros per thousand impressions;
-        it is asked once, when somebody is waited for. A bidder that never bids so much is not waited for.
+        `least_to_matter` says what a bid must be above to win or to set a price beside those of the answers that are
+        there, in micros per thousand impressions. It is asked when only bidders with a cap are missing, and again with
+        each answer that comes: as soon as none of the missing ones can bid so much, nobody is waited for.
         """
         if not self._calls:
             return []
         await asyncio.sleep(0)
-        waiting = {task for task in self._calls if not task.done()}
-        if any(self._calls[task].callout.terms.bid_cap_micros for task in waiting):
-            waiting -= self._leave(waiting, least_to_matter())
-        if waiting:
+        while missing := [task for task in self._calls if not task.done()]:
+            waiting = self._who_matters(missing, least_to_matter)
+            if not waiting:
+                self._leave(missing)
+                break
             left_s = self._deadline_s - asyncio.get_running_loop().time()
-            await asyncio.wait(waiting, timeout=max(left_s, 0.0))
-        return [self._answer(task, call) for task, call in self._calls.items()]
+            done, _ = await asyncio.wait(waiting, timeout=max(left_s, 0.0), return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                break
+        return [self._answer(task) for task in self._calls]
 
-    def _leave(
-        self, waiting: set[asyncio.Task[list[OutsideBid]]], bar_micros: int
-    ) -> set[asyncio.Task[list[OutsideBid]]]:
-        left = {task for task in waiting if 0 < self._calls[task].callout.terms.bid_cap_micros <= bar_micros}
-        for task in left:
+    def _who_matters(
+        self, missing: Sequence[Task], least_to_matter: Callable[[Sequence[OutsideAnswer]], int]
+    ) -> list[Task]:
+        """Those that are worth waiting for; who may bid anything comes first, and the bar is not asked for then."""
+        caps_micros = [self._calls[task].callout.terms.bid_cap_micros for task in missing]
+        if not all(caps_micros):
+            return [task for task, cap in zip(missing, caps_micros, strict=True) if not cap]
+        bar_micros = least_to_matter([self._answer(task) for task in self._calls if task.done()])
+        return [task for task, cap in zip(missing, caps_micros, strict=True) if cap > bar_micros]
+
+    def _leave(self, missing: Sequence[Task]) -> None:
+        for task in missing:
             task.cancel()
             self._calls.pop(task).callout.left()
-        return left
 
-    def _answer(self, task: asyncio.Task[list[OutsideBid]], call: Call) -> OutsideAnswer:
+    def _answer(self, task: Task) -> OutsideAnswer:
+        answer = self._read.get(task)
+        if answer is None:
+            answer = self._read[task] = self._read_now(task, self._calls[task])
+        return answer
+
+    def _read_now(self, task: Task, call: Call) -> OutsideAnswer:
         trouble = Refusal.WON
-        bids: list[OutsideBid] = []
+        said: list[OutsideBid] | Replies = []
         if not task.done():
             task.cancel()
             trouble = Refusal.BIDDER_LATE
         else:
             try:
-                bids = task.result()
+                said = task.result()
             except (TimeoutError, asyncio.CancelledError):
                 trouble = Refusal.BIDDER_LATE
             except BackendUnavailable:
                 trouble = Refusal.BIDDER_FAILED
-        call.callout.saw(trouble is Refusal.WON)
-        return OutsideAnswer(call.bidder, call.rows, bids, trouble, call.callout.terms.seats)
+        if isinstance(said, Replies):
+            bids = said.bids
+            unanswered = [(row, why) for row, why in zip(call.rows, said.troubles, strict=True) if why]
+            call.callout.saw(len(call.rows) - len(unanswered), len(unanswered))
+        else:
+            bids = said
+            unanswered = [(row, trouble) for row in call.rows] if trouble else []
+            call.callout.saw(int(not trouble), int(bool(trouble)))
+        return OutsideAnswer(call.bidder, call.rows, bids, unanswered, call.callout.terms.seats)
 
 
 def ask_outside(
@@ -95,22 +124,31 @@ def ask_outside(
     if not callouts:
         return Asked({}, 0.0)
     loop = asyncio.get_running_loop()
+    now_s = loop.time()
     left_ms = max(min(view.tmax_ms for view in views) - HOP_MARGIN_MS, LEAST_TIMEOUT_MS)
-    calls: dict[asyncio.Task[list[OutsideBid]], Call] = {}
+    calls: dict[Task, Call] = {}
     for index, callout in enumerate(callouts):
         rows = callout.rows(views)
         if not rows:
             continue
-        timeout_ms = min(left_ms, callout.timeout_ms)
-        asked = callout.ask([auction_ids[row] for row in rows], [views[row] for row in rows], timeout_ms)
+        deadline_s = now_s + min(left_ms, callout.timeout_ms) / 1000
+        asked = _ask(callout, [auction_ids[row] for row in rows], [views[row] for row in rows], deadline_s)
         callout.sent()
         task = loop.create_task(asked)
         task.add_done_callback(_seen)
         calls[task] = Call(callout, first_index + index, rows)
-    return Asked(calls, loop.time() + left_ms / 1000)
+    return Asked(calls, now_s + left_ms / 1000)
 
 
-def _seen(task: asyncio.Task[list[OutsideBid]]) -> None:
+async def _ask(
+    callout: Callout, auction_ids: Sequence[str], views: Sequence[PageView], deadline_s: float
+) -> list[OutsideBid] | Replies:
+    """Ask, with the time that is left when the call starts: it ends a little before nobody listens any more."""
+    left_ms = int((deadline_s - asyncio.get_running_loop().time()) * 1000) - _READING_MS
+    return await callout.ask(auction_ids, views, max(left_ms, 1))
+
+
+def _seen(task: Task) -> None:
     """Nobody looks at a call any more that was left or was late: how it failed is no news to the log."""
     if not task.cancelled():
         task.exception()

@@ -210,7 +210,7 @@ class Market:
         items: Iterable[LineItemRecord] = (),
         *,
         outside: Sequence[OutsideBidder] = (),
-        terms: BidderTerms | None = None,
+        terms: BidderTerms | Mapping[str, BidderTerms] | None = None,
         chance: float = 0.01,
         engagement_value_micros: int = 0,
         profiles: dict[str, Profile] | None = None,
@@ -252,12 +252,15 @@ class Market:
         self.held: list[WonBatch] = []
         self.visitors = KnownVisitors(profiles)
         self.snapshot = self.load(items)
+        # The terms of all outside bidders, or of each by its name.
+        each = terms if isinstance(terms, Mapping) else {bidder.name: terms or BidderTerms() for bidder in outside}
+        self.callouts = [Callout(bidder, self.clock, terms=each[bidder.name]) for bidder in outside]
         self.auction = Auction(
             clock=self.clock,
             inventory=lambda: self.snapshot,
             profiles=self.visitors,
             roster=ROSTER,
-            outside=[Callout(bidder, self.clock, terms=terms or BidderTerms()) for bidder in outside],
+            outside=self.callouts,
             ranker=self.ranker,
             money=self.purse,
             answers=self.answers,

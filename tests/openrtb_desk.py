@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
+import grpc
+import grpc.aio
 from starlette.applications import Starlette
 from starlette.types import Message
 
+from accounts.grpc_edge import KEY_METADATA
 from accounts.ports import Caller
 from exchange.answer import Answer
 from exchange.bidding import OutsideBidder
@@ -26,11 +30,13 @@ from exchange.openrtb.to_page_view import Terms
 from exchange.ports import LineItemRecord
 from exchange.request import PageView
 from exchange.supply_chain import OurNode
+from protos import openrtb_service_pb2_grpc as service
 from tests.builders import Market
 
 SHOP = "tenant-shop"
 ORIGIN = "https://shop.example"
 KEY = "haat_shop"
+CALL_KEY = ((KEY_METADATA, KEY),)
 MAX_BYTES = 65_536
 
 
@@ -134,3 +140,17 @@ async def call(
         {name.decode(): value.decode() for name, value in start["headers"]},
         b"".join(part.get("body", b"") for part in bodies),
     )
+
+
+@contextlib.asynccontextmanager
+async def serving(desk: Desk) -> AsyncIterator[service.OpenRtbAsyncStub]:
+    """The desk's calls on a port of loopback; `CALL_KEY` is the metadata that brings the shop's key."""
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((desk.calls.handlers(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield service.OpenRtbStub(channel)
+    finally:
+        await server.stop(None)

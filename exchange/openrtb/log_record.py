@@ -1,6 +1,7 @@
 """What goes into the event log for a page view that came as OpenRTB? The same message as for all others.
 
-What the visitor did not agree to is not in it: neither the visitor nor segments without the permission for each.
+What the visitor did not agree to is not in it: neither the visitor, the session nor segments without the permission for
+each.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def log_record(view: PageView, currency: str) -> bytes:
     device.country = view.country
     device.language = view.language
     if view.permissions & _REMEMBER:
+        message.session_id = view.session_id
         message.visitor.visitor_id = view.visitor_id
         if view.permissions & _PERSONALISE:
             message.visitor.segments.extend(view.segments)

@@ -2,8 +2,8 @@
 
 Without the permission to share: no user but its consent signals, no ids of the device, an address cut to /24 or /48.
 Without that for precise location, and never without sharing: coordinates of two decimals, no postcode. What was
-addressed to this exchange alone is not passed on either: `ext.prebid`, parameters, and `user.buyeruid`, which is our id
-of the visitor; what bidders call the visitor is told to each of them by itself.
+addressed to this exchange alone is not passed on either: `ext.prebid`, parameters, the session in `user.ext.haat`, and
+`user.buyeruid`, which is our id of the visitor; what bidders call the visitor is told to each of them by itself.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from exchange.openrtb.codec import to_json
 _SHARE: Final = int(Permission.SHARE)
 _PRECISELY: Final = int(Permission.SHARE | Permission.PRECISE_LOCATION)
 _OURS_ALONE: Final = ("prebid", "bidder", "haat")
+_OURS_OF_USER: Final = ("prebid", "haat")
 _DEVICE_IDS: Final = ("ifa", "didsha1", "didmd5", "dpidsha1", "dpidmd5", "macsha1", "macmd5")
 _PRECISE: Final = ("accuracy", "lastfix", "zip")
 _USER_SIGNALS: Final = ("consent",)
@@ -58,11 +59,11 @@ def _imp(imp: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _shared_user(user: Mapping[str, Any]) -> Mapping[str, Any]:
     ext = user.get("ext") or {}
-    if "buyeruid" not in user and "prebid" not in ext:
+    if "buyeruid" not in user and ext.keys().isdisjoint(_OURS_OF_USER):
         return user
     passed = {key: held for key, held in user.items() if key != "buyeruid"}
-    if "prebid" in ext:
-        _replace(passed, "ext", {key: held for key, held in ext.items() if key != "prebid"})
+    if ext:
+        _replace(passed, "ext", {key: held for key, held in ext.items() if key not in _OURS_OF_USER})
     return passed
 
 

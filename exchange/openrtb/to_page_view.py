@@ -18,6 +18,7 @@ from exchange.openrtb.log_record import log_record
 from exchange.openrtb.passing_on import for_bidders
 from exchange.openrtb.placements import ID_LIMIT, Blocks, NotOffered, digest_of, placement_ids, read_placement
 from exchange.openrtb.pods import imp_of_slot
+from exchange.openrtb.sessions import session_of
 from exchange.openrtb.signals import Consent, FromConnection, permissions_of, signals_of
 from exchange.request import PageView, Placement, PriceRule
 from exchange.supply_chain import OurNode, with_our_node
@@ -107,7 +108,7 @@ def to_page_view(
     request_id = request["id"]
     view = PageView(
         request_id=request_id if len(request_id) <= ID_LIMIT else digest_of(request_id),
-        session_id="",
+        session_id=session_of(user, permissions),
         visitor_id=_visitor_id(user, device) if remembers else "",
         segments=_segments(user) if remembers and permissions & _PERSONALISE else (),
         affinities=(),

@@ -12,6 +12,7 @@ from typing import Any, Final
 from common.money import is_currency
 from exchange.openrtb import imp_validation
 from exchange.openrtb.problems import Problems
+from exchange.openrtb.sessions import check_session
 from exchange.openrtb.structure import check_structure
 from exchange.request import PriceRule
 from exchange.supply_chain import check_chain
@@ -105,6 +106,7 @@ def _people(request: dict[str, Any], problems: Problems) -> None:
         return
     if "geo" in user:
         _geo(user["geo"], "user.geo", problems)
+    check_session(user, problems)
     for index, eid in enumerate(user.get("eids") or ()):
         at = f"user.eids[{index}]"
         if not eid.get("source"):

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from bidders.openrtb_remote import OpenRtbRemote
 from common.consent import Permission
 from common.consent_signals import ConsentSignals
-from common.errors import BackendUnavailable
+from exchange.eligibility import CODE_INDEX
+from exchange.refusals import Refusal
 from exchange.request import Deal, Format, VideoTerms
 from tests.builders import BANNER, LISTING, Market, a_line_item, a_page_view, a_placement
 
@@ -88,9 +89,11 @@ async def test_each_page_view_is_one_request_and_bids_come_back_with_their_place
     service = Service()
     page = (a_placement("a"), a_placement("b", floor_micros=70_000))
     async with bidder(service) as remote:
-        bids = await remote.ask(["x", "y"], [a_page_view(placements=page)] * 2, 1_000)
+        said = await remote.ask(["x", "y"], [a_page_view(placements=page)] * 2, 1_000)
 
     assert sorted(request["id"] for request in service.asked) == ["x", "y"]
+    bids = said.bids
+    assert said.troubles == [Refusal.WON] * 2
     assert [(bid.auction_id, bid.placement_id, bid.bid_micros) for bid in bids] == [
         ("x", "a", 9_000_000), ("x", "b", 9_000_000), ("y", "a", 9_000_000), ("y", "b", 9_000_000)
     ]  # fmt: skip
@@ -160,7 +163,7 @@ async def test_a_request_goes_on_as_it_came_with_ids_only_for_a_vendor_that_may_
     }  # fmt: skip
     view = a_page_view(openrtb=json.dumps(came).encode())
     async with bidder(service, share) as remote:
-        bids = await remote.ask(["x"], [view], 500)
+        bids = (await remote.ask(["x"], [view], 500)).bids
 
     (asked,) = service.asked
     assert (asked["id"], asked["cur"], asked["imp"][0]["id"]) == ("x", ["EUR"], "top")
@@ -171,21 +174,57 @@ async def test_a_request_goes_on_as_it_came_with_ids_only_for_a_vendor_that_may_
     assert [bid.placement_id for bid in bids] == ["top"]
 
 
-async def test_it_is_late_when_the_time_is_over_and_what_came_in_time_counts() -> None:
+async def test_it_is_late_when_the_time_is_over() -> None:
     service = Service()
     service.gate = asyncio.Event()
     async with bidder(service) as remote:
-        with pytest.raises(TimeoutError):
-            await remote.ask(["x"], [a_page_view()], 50)
+        said = await remote.ask(["x"], [a_page_view()], 50)
 
-    async def one_hangs(_: web.Request, request: dict[str, Any]) -> web.Response:
-        if request["id"] == "x":
-            await asyncio.Event().wait()
-        return web.json_response(an_answer(request))
+    assert (said.bids, said.troubles) == ([], [Refusal.BIDDER_LATE])
 
-    async with bidder(Service(one_hangs)) as remote:
-        bids = await remote.ask(["x", "y"], [a_page_view()] * 2, 400)
-    assert [bid.auction_id for bid in bids] == ["y"]
+
+async def _one_hangs_and_one_fails(_: web.Request, request: dict[str, Any]) -> web.Response:
+    if request["device"]["geo"]["country"] == "IND":
+        await asyncio.Event().wait()
+    if request["device"]["geo"]["country"] == "FRA":
+        return web.Response(status=500)
+    return web.json_response(an_answer(request))
+
+
+async def test_what_came_in_time_counts_and_each_other_page_view_says_why_it_has_no_answer() -> None:
+    views = [a_page_view(country=country) for country in ("IN", "DE", "FR")]
+    async with bidder(Service(_one_hangs_and_one_fails)) as remote:
+        said = await remote.ask(["x", "y", "z"], views, 400)
+
+    assert [bid.auction_id for bid in said.bids] == ["y"]
+    assert said.troubles == [Refusal.BIDDER_LATE, Refusal.WON, Refusal.BIDDER_FAILED]
+
+
+async def test_page_views_that_were_not_answered_are_recorded_and_each_request_counts_for_health() -> None:
+    views = [a_page_view(country=country, tmax_ms=600) for country in ("IN", "DE", "FR", "IN")]
+    async with bidder(Service()) as remote:
+        # The first auction of all may be compiled while the bidder waits.
+        await Market([a_line_item(1)], outside=[remote]).ask_one(tmax_ms=5_000)
+    async with bidder(Service(_one_hangs_and_one_fails)) as remote:
+        market = Market([a_line_item(1)], outside=[remote])
+        answers = await market.ask(*views)
+
+    won_by = [answer.placements[0].ad.bidder for answer in answers if answer.placements[0].ad is not None]
+    assert won_by == ["brand_campaign", "acme", "brand_campaign", "brand_campaign"]
+    assert market.tally.outcomes is not None
+    late, failed = CODE_INDEX[Refusal.BIDDER_LATE], CODE_INDEX[Refusal.BIDDER_FAILED]
+    assert (market.tally.outcomes[late], market.tally.outcomes[failed]) == (2, 1)
+    record = market.published[0]
+    told = zip(record.more_page_view.tolist(), record.more_outcome.tolist(), record.more_count.tolist(), strict=True)
+    assert sorted(told) == [
+        (0, Refusal.BIDDER_LATE, 1), (2, Refusal.BIDDER_FAILED, 1), (3, Refusal.BIDDER_LATE, 1)
+    ]  # fmt: skip
+    assert market.tally.bidders == [
+        ("acme", 1, 1, Refusal.WON), ("acme", 2, 0, Refusal.BIDDER_LATE), ("acme", 1, 0, Refusal.BIDDER_FAILED)
+    ]  # fmt: skip
+    (callout,) = market.callouts
+    assert callout.gate.health == pytest.approx(1 - (1 - (31 / 32) ** 4) * 3 / 4)
+    assert not callout.gate.open
 
 
 def _bomb(_: web.Request, request: dict[str, Any]) -> web.Response:
@@ -194,27 +233,29 @@ def _bomb(_: web.Request, request: dict[str, Any]) -> web.Response:
 
 
 @pytest.mark.parametrize(
-    ("answer", "why"),
+    "answer",
     [
-        (lambda *_: web.Response(status=500), "HTTP 500"),
-        (lambda *_: web.Response(status=302, headers={"location": "http://127.0.0.1:9/"}), "HTTP 302"),
-        (lambda *_: web.Response(body=b"{"), "no JSON"),
-        (lambda *_: web.Response(body=b"[" * 200_000), "no JSON"),
-        (lambda *_: web.Response(body=b'{"seatbid":[{"bid":[{"price":NaN}]}]}'), "no JSON"),
-        (lambda *_: web.Response(body=b"[]"), "no JSON object"),
-        (lambda *_: web.Response(body=b" " * 5_000_000), "more than"),
-        (_bomb, "more than"),
-        (lambda *_: web.Response(body=b"no gzip", headers={"content-encoding": "gzip"}), "unpacked"),
+        lambda *_: web.Response(status=500),
+        lambda *_: web.Response(status=302, headers={"location": "http://127.0.0.1:9/"}),
+        lambda *_: web.Response(body=b"{"),
+        lambda *_: web.Response(body=b"[" * 200_000),
+        lambda *_: web.Response(body=b'{"seatbid":[{"bid":[{"price":NaN}]}]}'),
+        lambda *_: web.Response(body=b"[]"),
+        lambda *_: web.Response(body=b" " * 5_000_000),
+        _bomb,
+        lambda *_: web.Response(body=b"no gzip", headers={"content-encoding": "gzip"}),
     ],
+    ids=["500", "redirect", "cut", "deep", "NaN", "array", "large", "bomb", "packed"],
 )
-async def test_a_fault_is_a_failure_and_the_next_is_asked_again(answer: Answer, why: str) -> None:
+async def test_a_fault_is_a_failure_and_the_next_is_asked_again(answer: Answer) -> None:
     broken = True
     service = Service(lambda http, request: answer(http, request) if broken else web.json_response(an_answer(request)))
     async with bidder(service) as remote:
-        with pytest.raises(BackendUnavailable, match=why):
-            await remote.ask(["x"], [a_page_view()], 5_000)
+        said = await remote.ask(["x"], [a_page_view()], 5_000)
+        assert (said.bids, said.troubles) == ([], [Refusal.BIDDER_FAILED])
         broken = False
-        assert len(await remote.ask(["x"], [a_page_view()], 5_000)) == 1
+        said = await remote.ask(["x"], [a_page_view()], 5_000)
+        assert (len(said.bids), said.troubles) == (1, [Refusal.WON])
 
 
 @pytest.mark.parametrize(
@@ -229,7 +270,8 @@ async def test_a_fault_is_a_failure_and_the_next_is_asked_again(answer: Answer, 
 )
 async def test_no_bid_has_many_forms(answer: Answer) -> None:
     async with bidder(Service(answer)) as remote:
-        assert await remote.ask(["x"], [a_page_view()], 5_000) == []
+        said = await remote.ask(["x"], [a_page_view()], 5_000)
+    assert (said.bids, said.troubles) == ([], [Refusal.WON])
 
 
 async def test_a_packed_answer_is_unpacked() -> None:
@@ -238,7 +280,7 @@ async def test_a_packed_answer_is_unpacked() -> None:
         return web.Response(body=body, headers={"content-encoding": "gzip"})
 
     async with bidder(Service(packed)) as remote:
-        assert len(await remote.ask(["x"], [a_page_view()], 5_000)) == 1
+        assert len((await remote.ask(["x"], [a_page_view()], 5_000)).bids) == 1
 
 
 @pytest.mark.slow
@@ -246,8 +288,8 @@ async def test_connections_are_few_and_kept() -> None:
     service = Service()
     async with bidder(service) as remote:
         ids = [f"a{n}" for n in range(300)]
-        assert len(await remote.ask(ids, [a_page_view()] * 300, 10_000)) == 300
-        assert len(await remote.ask(ids, [a_page_view()] * 300, 10_000)) == 300
+        assert len((await remote.ask(ids, [a_page_view()] * 300, 10_000)).bids) == 300
+        assert len((await remote.ask(ids, [a_page_view()] * 300, 10_000)).bids) == 300
     assert len(service.connections) <= 64
 
 
@@ -256,9 +298,10 @@ async def test_nobody_there_is_a_failure() -> None:
         name="ghost", target="http://127.0.0.1:9/bid", currency="EUR", own_currency="EUR", timeout_ms=5_000,
         may_share_with=lambda *_: True,
     )  # fmt: skip
-    with pytest.raises(BackendUnavailable, match="ghost"):
-        await remote.ask(["x"], [a_page_view()], 5_000)
+    said = await remote.ask(["x"], [a_page_view()], 5_000)
     await remote.close()
+
+    assert (said.bids, said.troubles) == ([], [Refusal.BIDDER_FAILED])
 
 
 async def test_its_bid_wins_a_whole_auction() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ SECOND_NS = 1_000_000_000
 def fail(gate: BidderGate, times: int, now_ns: int = 0) -> None:
     for _ in range(times):
         gate.sent()
-        gate.saw(False, now_ns)
+        gate.saw(0, 1, now_ns)
 
 
 def test_a_bidder_in_good_health_is_asked_about_everything() -> None:
@@ -30,7 +31,8 @@ def test_a_bidder_that_is_often_late_is_asked_less_and_never_left_alone() -> Non
     chance = Random(1)
     for _ in range(400):
         gate.sent()
-        gate.saw(chance.random() < 0.3, 0)
+        well = chance.random() < 0.3
+        gate.saw(int(well), int(not well), 0)
 
     share = len(gate.admit([chance.random() for _ in range(10_000)], 0)) / 10_000
 
@@ -46,7 +48,7 @@ def test_it_gets_all_of_its_traffic_again_when_it_does_well_again() -> None:
 
     for _ in range(200):
         gate.sent()
-        gate.saw(True, 0)
+        gate.saw(1, 0, 0)
 
     assert gate.share == 1.0
 
@@ -62,12 +64,39 @@ def test_the_breaker_opens_after_a_run_of_failures_and_lets_one_call_probe() -> 
     assert gate.admit([0.0], FIRST_PAUSE_NS) == []
 
     gate.sent()
-    gate.saw(False, FIRST_PAUSE_NS)
+    gate.saw(0, 1, FIRST_PAUSE_NS)
     assert gate.admit([0.0], 2 * FIRST_PAUSE_NS) == []
     assert gate.admit([0.0], 3 * FIRST_PAUSE_NS) == [0]
 
     gate.sent()
-    gate.saw(True, 3 * FIRST_PAUSE_NS)
+    gate.saw(1, 0, 3 * FIRST_PAUSE_NS)
+    assert not gate.open
+
+
+def test_a_call_of_many_requests_counts_as_much_as_many_calls() -> None:
+    singly, together = BidderGate(BidderTerms()), BidderGate(BidderTerms())
+    for _ in range(12):
+        singly.sent()
+        singly.saw(0, 1, 0)
+    together.sent()
+    together.saw(0, 12, 0)
+
+    assert together.health == pytest.approx(singly.health)
+    assert together.in_flight == singly.in_flight == 0
+    fail(singly, FAILURES_TO_OPEN - 12)
+    together.sent()
+    together.saw(0, FAILURES_TO_OPEN - 12, 0)
+    assert (singly.open, together.open) == (True, True)
+
+
+def test_a_bidder_that_answers_in_part_loses_its_share_of_the_traffic_and_is_not_cut_off() -> None:
+    gate = BidderGate(BidderTerms(least_share=0.2))
+    for _ in range(20):
+        gate.sent()
+        gate.saw(16, 48, 0)
+
+    assert gate.health == pytest.approx(0.25, abs=0.01)
+    assert gate.share == pytest.approx(gate.health / 0.9)
     assert not gate.open
 
 
@@ -77,7 +106,7 @@ def test_calls_that_are_not_answered_are_bounded() -> None:
     gate.sent()
 
     assert gate.admit([0.0], 0) == []
-    gate.saw(True, 0)
+    gate.saw(1, 0, 0)
     assert gate.admit([0.0], 0) == [0]
 
 

@@ -42,11 +42,11 @@ async def test_a_failure_after_the_deadline_is_not_logged(caplog: pytest.LogCapt
     bidder = Sore()
     asked = ask_outside([Callout(bidder, SteppedClock())], 0, ["x"], [a_page_view(tmax_ms=1)])
     with caplog.at_level(logging.DEBUG):
-        (answer,) = await asked.answers(lambda: 0)
+        (answer,) = await asked.answers(lambda _: 0)
         await bidder.ended.wait()
         del asked
         await asyncio.sleep(0)
         gc.collect()
 
-    assert answer.trouble == Refusal.BIDDER_LATE
+    assert answer.unanswered == [(0, Refusal.BIDDER_LATE)]
     assert "never retrieved" not in caplog.text

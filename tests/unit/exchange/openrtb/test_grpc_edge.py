@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 
 import grpc
 import grpc.aio
@@ -15,11 +13,8 @@ from accounts.grpc_edge import KEY_METADATA
 from exchange.answer import Answer
 from exchange.request import PageView
 from protos import openrtb_pb2 as pb
-from protos import openrtb_service_pb2_grpc as service
 from tests.builders import a_line_item
-from tests.openrtb_desk import KEY, MAX_BYTES, SHOP, Desk
-
-WITH_KEY = ((KEY_METADATA, KEY),)
+from tests.openrtb_desk import CALL_KEY, MAX_BYTES, SHOP, Desk, serving
 
 
 def a_request(request_id: str = "r", floor: float = 0.5) -> pb.BidRequest:
@@ -28,24 +23,11 @@ def a_request(request_id: str = "r", floor: float = 0.5) -> pb.BidRequest:
     return pb.BidRequest(id=request_id, imp=[imp], site=pb.BidRequest.Site(page="https://shop.example/"), at=1)
 
 
-@contextlib.asynccontextmanager
-async def serving(desk: Desk) -> AsyncIterator[service.OpenRtbAsyncStub]:
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers((desk.calls.handlers(),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield service.OpenRtbStub(channel)
-    finally:
-        await server.stop(None)
-
-
 async def test_a_request_is_answered_by_its_auction() -> None:
     desk = Desk([a_line_item(1)])
 
     async with serving(desk) as stub:
-        response = await stub.Auction(a_request(), metadata=WITH_KEY)
+        response = await stub.Auction(a_request(), metadata=CALL_KEY)
 
     (bid,) = response.seatbid[0].bid
     assert (response.id, bid.impid, bid.price, bid.mtype) == ("r", "1", 2.0, 1)
@@ -54,7 +36,7 @@ async def test_a_request_is_answered_by_its_auction() -> None:
 
 async def test_no_bid_has_a_reason() -> None:
     async with serving(Desk([a_line_item(1)])) as stub:
-        response = await stub.Auction(a_request(floor=900), metadata=WITH_KEY)
+        response = await stub.Auction(a_request(floor=900), metadata=CALL_KEY)
 
     assert (len(response.seatbid), response.nbr) == (0, 500)
     assert response.ext.seatnonbid[0].nonbid[0].statuscode == 301
@@ -66,7 +48,7 @@ async def test_a_malformed_request_is_invalid_with_every_field() -> None:
 
     async with serving(Desk()) as stub:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.Auction(wrong, metadata=WITH_KEY)
+            await stub.Auction(wrong, metadata=CALL_KEY)
 
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     status = rpc_status.from_call(refused.value)  # type: ignore[arg-type]
@@ -101,7 +83,7 @@ async def test_a_stream_answers_each_and_goes_on_after_a_malformed_one() -> None
     requests = [a_request("a"), a_request("bad", floor=-1), oversized, a_request("dear", floor=900), a_request("b")]
 
     async with serving(Desk([a_line_item(1)])) as stub:
-        answers = [answer async for answer in stub.StreamAuctions(iter(requests), metadata=WITH_KEY)]
+        answers = [answer async for answer in stub.StreamAuctions(iter(requests), metadata=CALL_KEY)]
 
     by_id = {answer.id: answer for answer in answers}
     assert len(answers) == len(requests)
@@ -131,6 +113,6 @@ async def test_many_of_a_stream_are_held_at_the_same_time() -> None:
 
     async with serving(desk) as stub:
         asked = iter([a_request(str(number)) for number in range(3)])
-        answers = [answer.id async for answer in stub.StreamAuctions(asked, metadata=WITH_KEY)]
+        answers = [answer.id async for answer in stub.StreamAuctions(asked, metadata=CALL_KEY)]
 
     assert sorted(answers) == ["0", "1", "2"]
