@@ -208,6 +208,7 @@ class Auction:
         auction_ids = [text_of(number) for number in numbers]
         views, floors = self._floors.apply(views, numbers, rates, self._currency)
         asked = solicitation.ask_outside(self._outside, len(self._roster), auction_ids, views)  # 5, outside
+        await asked.begun()
         visitors = visitor.look_up(views, self._profiles, self._sessions)  # 3
         if self._widened is not None and any(one.affinities for one in visitors):
             visitors = await self._widened(visitors)

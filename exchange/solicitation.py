@@ -26,6 +26,8 @@ HOP_MARGIN_MS = 10
 LEAST_TIMEOUT_MS = 5
 # A bidder that was answered in part must tell of it before the deadline, or all of its answers are lost.
 _READING_MS = 1
+# Of the event loop: one for the call, one for its requests.
+_TURNS_TO_SEND = 2
 
 Task = asyncio.Task[list[OutsideBid] | Replies]
 
@@ -46,6 +48,13 @@ class Asked:
         self._deadline_s = deadline_s
         self._read: dict[Task, OutsideAnswer] = {}
 
+    async def begun(self) -> None:
+        """Return when the requests are on their way: a task begins only when others give way, and so do the requests of
+        one that makes a task for each.
+        """
+        for _ in range(_TURNS_TO_SEND if self._calls else 0):
+            await asyncio.sleep(0)
+
     async def answers(self, least_to_matter: Callable[[Sequence[OutsideAnswer]], int]) -> list[OutsideAnswer]:
         """One for each bidder that answered or was waited for in vain, in the order in which they were asked; whoever
         is not done by the deadline is late.
@@ -54,9 +63,8 @@ class Asked:
         there, in micros per thousand impressions. It is asked when only bidders with a cap are missing, and again with
         each answer that comes: as soon as none of the missing ones can bid so much, nobody is waited for.
         """
-        if not self._calls:
-            return []
-        await asyncio.sleep(0)
+        if self._calls:
+            await asyncio.sleep(0)
         while missing := [task for task in self._calls if not task.done()]:
             waiting = self._who_matters(missing, least_to_matter)
             if not waiting:
