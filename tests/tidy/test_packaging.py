@@ -11,30 +11,16 @@ LISTED = set(PYPROJECT["tool"]["setuptools"]["packages"])
 NOT_INSTALLED = {"bench", "services"}
 
 
-def test_the_listed_packages_are_the_folders_with_code() -> None:
+def test_the_listed_packages_are_the_folders_with_code_or_what_it_reads() -> None:
+    packages = {init.relative_to(ROOT).parts[0] for init in ROOT.glob("[a-z]*/__init__.py")}
     folders = {
-        ".".join(init.parent.relative_to(ROOT).parts)
-        for init in ROOT.glob("[a-z]*/**/__init__.py")
-        if init.relative_to(ROOT).parts[0] not in {"tests", "build", *NOT_INSTALLED}
+        ".".join(file.parent.relative_to(ROOT).parts)
+        for name in packages - {"tests", "build", *NOT_INSTALLED}
+        for file in (ROOT / name).rglob("*")
+        if file.suffix in {".py", ".lua", ".toml"}
     }
 
     assert folders == LISTED
-
-
-def test_every_folder_with_code_is_a_package_or_declared_as_its_data() -> None:
-    loose = {
-        str(file.parent.relative_to(ROOT))
-        for name in {package.split(".")[0] for package in LISTED}
-        for file in (ROOT / name).rglob("*.py")
-        if not (file.parent / "__init__.py").exists()
-    }
-    data = {
-        str(Path(package.replace(".", "/"), pattern).parent)
-        for package, patterns in PYPROJECT["tool"]["setuptools"]["package-data"].items()
-        for pattern in patterns
-    }
-
-    assert loose - data == set()
 
 
 def test_models_and_tests_are_data_and_never_importable() -> None:
