@@ -123,6 +123,9 @@ class Cases:
         if not 1 <= len(asked) <= MAX_BULK:
             errors.append(FieldError("decisions", f"has {len(asked)} entries", f"give 1 to {MAX_BULK}"))
         for at, one in enumerate(asked[:MAX_BULK]):
+            # It comes back with its result, so it is told from any other text first.
+            if not is_id(one.case_id):
+                errors.append(FieldError(f"decisions[{at}].case_id", shown(one.case_id), "give the id of a case"))
             errors += [
                 FieldError(f"decisions[{at}].{error.field}", error.value, error.remedy)
                 for error in decision_errors(one)
