@@ -16,7 +16,8 @@ def index_rebuild(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...", help="line-items, campaigns, creatives, posts, products, people; none: all of them."
+            metavar="[NAME]...",
+            help="line-items, campaigns, creatives, posts, products, people, product-vectors; none: all of them.",
         ),
     ] = None,
     source: Annotated[

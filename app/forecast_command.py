@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from app.settings import Settings
 from backends.budget_ledger_sql import SqlBudgetLedger
 from backends.campaigns_sql import SqlCampaignStore
 from backends.event_log_lmdb import LmdbEventLog
+from backends.neighbours_usearch import UsearchNeighbours
+from backends.product_neighbours_local import LocalProductNeighbours
 from common.clock import SystemClock
 from common.errors import FieldError, InvalidInput, NotFound
 from common.money import exactly
@@ -21,8 +24,11 @@ from exchange.campaigns import Campaigns
 from exchange.campaigns_server import line_item_of
 from exchange.forecast import Estimate, Forecast
 from exchange.forecasts import Forecasts
+from exchange.near_recorded import RecordedNear
 from protos import campaigns_pb2
 from ranking.scoring import open_ranker
+from streams.catalogue import Catalogue
+from streams.publisher import Publisher
 
 _MOST_BYTES = 1 << 20
 
@@ -35,6 +41,7 @@ def forecast_file(settings: Settings, file: Path, *, tenant: str, days: int, as_
     clock = SystemClock()
     engine = open_database(settings)
     ranker, _ = open_ranker(settings.models_dir / "click", lambda _: None, "prior")
+    neighbours = LocalProductNeighbours(UsearchNeighbours())
     try:
         with closing(LmdbEventLog(settings.data_dir / "log", readonly=True)) as log:
             forecasts = Forecasts(
@@ -48,14 +55,22 @@ def forecast_file(settings: Settings, file: Path, *, tenant: str, days: int, as_
                 clock=clock,
                 ranker=ranker,
                 read=PageViewReader(currency=settings.currency, tmax_ms=settings.tmax_ms).from_bytes,
+                near=lambda: _near(neighbours, Catalogue(log, Publisher(log, clock))),
             )
             made = forecasts.line_item(tenant, line_item_of(message), days)
     finally:
+        asyncio.run(neighbours.close())
         engine.dispose()
     if as_json:
         print_json(made)
     else:
         _show(made, settings.currency)
+
+
+def _near(neighbours: LocalProductNeighbours, catalogue: Catalogue) -> RecordedNear:
+    catalogue.load()
+    asyncio.run(neighbours.put(catalogue.all()))
+    return RecordedNear(lambda vectors, limit: asyncio.run(neighbours.nearest(vectors, limit)), catalogue.get)
 
 
 def _message(file: Path) -> campaigns_pb2.LineItem:

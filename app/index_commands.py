@@ -26,6 +26,7 @@ from backends.elasticsearch_mappings import (
     LINE_ITEMS,
     PEOPLE,
     POSTS,
+    PRODUCT_VECTORS,
     PRODUCTS,
     Mapping,
 )
@@ -38,7 +39,7 @@ from ranking.scoring import open_ranker
 
 _FROM_RECORD = {one.name: one for one in (LINE_ITEMS, CAMPAIGNS, CREATIVES)}
 # Their record is followed by the server alone, so they are copied.
-_COPIED = {one.name: one for one in (POSTS, PRODUCTS, PEOPLE)}
+_COPIED = {one.name: one for one in (POSTS, PRODUCTS, PEOPLE, PRODUCT_VECTORS)}
 _REASONS_SHOWN = 20
 
 

@@ -301,6 +301,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Haat:
         clock=clock,
         ranker=ranker,
         read=PageViewReader(currency=settings.currency, tmax_ms=settings.tmax_ms).from_bytes,
+        near=look_alikes.recorded,
         viewable_rate=lambda: viewable.of_any,
     )
     catalogue.on_change(partial(products_changed, follower))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,11 +21,13 @@ from common.clock import Clock
 from common.errors import BackendUnavailable
 from exchange.inventory_follower import InventoryFollower
 from exchange.near_products import NearProducts
+from exchange.near_recorded import RecordedNear
 from streams.catalogue import Catalogue
 from streams.product import Product
 
 _DIMENSION: Final = "near_product"
 _AT_ONCE: Final = 1_000
+FORECAST_WAIT_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -71,13 +74,41 @@ class LookAlikes:
         self._wanted = wanted
         self._filled = self._failing = False
         self._changed: deque[Product] = deque()
+        self._product_of = catalogue.get
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._filling = asyncio.Lock()
         self.near = NearProducts(neighbours, catalogue.get, clock, wait_s=wait_s, wanted=wanted)
         catalogue.on_change(self._note)
 
     async def keep_up(self) -> None:
         """Take in what is new in the catalogue: all of it at first, and again after a trouble."""
-        if not self._wanted():
-            return
+        self._loop = asyncio.get_running_loop()
+        if self._filled or self._wanted():
+            async with self._filling:
+                await self._take_in()
+
+    def recorded(self) -> RecordedNear:
+        """For a forecast, whose thread waits until the catalogue is taken in, at most `FORECAST_WAIT_S`."""
+        return RecordedNear(self._nearest, self._product_of)
+
+    def _nearest(self, vectors: NDArray[np.float32], limit: int) -> list[list[tuple[str, int]]]:
+        if self._loop is None:
+            raise BackendUnavailable("near products are not known yet: try again in a moment")
+        asked = asyncio.run_coroutine_threadsafe(self._nearest_of_all(vectors, limit), self._loop)
+        try:
+            return asked.result(FORECAST_WAIT_S)
+        except TimeoutError:
+            asked.cancel()
+            raise BackendUnavailable("the catalogue is still taken in for near products: try again later") from None
+
+    async def _nearest_of_all(self, vectors: NDArray[np.float32], limit: int) -> list[list[tuple[str, int]]]:
+        async with self._filling:
+            await self._take_in()
+        if not self._filled:
+            raise BackendUnavailable("products cannot be indexed for near products: try again later")
+        return await self._neighbours.nearest(vectors, limit)
+
+    async def _take_in(self) -> None:
         if not self._filled:
             self._changed.clear()
             self._changed.extend(self._catalogue.all())

@@ -91,6 +91,18 @@ class SqlNotificationStore:
             read = update(NOTIFICATIONS).where(own, _AT.at_ms <= until_ms).values(read_at_ms=max(now_ms, 1))
             return connection.execute(read).rowcount
 
+    def take_back(self, tenant_id: str, person_id: str, kind: NotificationKind, subject_id: str) -> bool:
+        """Remove the newest about a subject, where it is of a kind."""
+        about = (_AT.tenant_id == tenant_id) & (_AT.person_id == person_id) & (_AT.subject_id == subject_id)
+        newest = select(_AT.notification_id, _AT.kind).where(about)
+        with writing(self._engine) as connection:
+            in_turn(connection, "notifications", tenant_id, person_id)
+            row = connection.execute(newest.order_by(_AT.at_ms.desc(), _AT.notification_id.desc()).limit(1)).first()
+            if row is None or row.kind != int(kind):
+                return False
+            forget(connection, [row.notification_id])
+        return True
+
     def fate(self, tenant_id: str, post_id: str, state: int) -> int:
         """Note the state of a post; the one before."""
         of = POST_FATES.c

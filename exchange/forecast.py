@@ -79,10 +79,13 @@ def chances(
     batches: Iterable[AuctionColumns],
     read: Callable[[bytes, int], PageView | None],
     *,
+    widened: Callable[[Sequence[Visitor]], Sequence[Visitor]] = lambda visitors: visitors,
     between: Callable[[], None] = lambda: None,
     most_page_views: int = 100_000,
 ) -> Chances:
-    """Hold the draft, alone in `snapshot`, against recorded page views. `between` is called after each batch."""
+    """Hold the draft, alone in `snapshot`, against recorded page views. `widened` adds what is near the products that
+    visitors have looked at; `between` is called after each batch.
+    """
     hours = HoursOfWeek(snapshot.zones)
     plenty = np.full(8, _PLENTY_MICROS, np.int64)
     batch: list[int] = []
@@ -95,7 +98,8 @@ def chances(
     for columns in batches:
         views, pages = _views(columns, read)
         if views:
-            arrays = page_arrays(snapshot, hours, views, [Visitor(v.segments, dict(v.affinities)) for v in views])
+            visitors = widened([Visitor(view.segments, dict(view.affinities)) for view in views])
+            arrays = page_arrays(snapshot, hours, views, visitors)
             found = eligible(snapshot.book, arrays, plenty, snapshot.scratch, columns.held_at_ms)
             best, _ = best_two(columns)
             starts = np.concatenate([[0], np.cumsum(columns.placement_count)]).astype(np.int64)

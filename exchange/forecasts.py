@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec.structs import replace
 
 from common.clock import Clock
 from common.errors import FieldError, InvalidInput
 from exchange.billing import Kind, Verdict
-from exchange.campaign_values import Advertiser, Budget, Campaign, Creative, LineItem, ReviewState, dimensions_of
+from exchange.campaign_values import (
+    Advertiser,
+    Budget,
+    Campaign,
+    Creative,
+    LineItem,
+    ReviewState,
+    Strategy,
+    dimensions_of,
+)
 from exchange.campaigns import Campaigns
 from exchange.forecast import Forecast, chances, forecast
 from exchange.inventory import InventoryCompiler
 from exchange.log_samples import Sample, batches, sample_of
+from exchange.near_recorded import RecordedNear
 from exchange.ports import CreativeRecord, LineItemRecord, Ranker
 from exchange.request import PageView
 from exchange.viewable_rates import PRIOR
+from exchange.visitor import Visitor
 from streams import schemas
 from streams.auction_block import AuctionColumns
 from streams.ports import EventLog
@@ -47,10 +58,14 @@ class Forecasts:
         clock: Clock,
         ranker: Ranker,
         read: Callable[[bytes, int], PageView],
+        near: Callable[[], RecordedNear],
         viewable_rate: Callable[[], float] = lambda: PRIOR,
     ) -> None:
-        """`read` reads a recorded page view, or raises InvalidInput; `viewable_rate` is that of all placements."""
+        """`read` reads a recorded page view, or raises InvalidInput; `near` is asked by drafts that want near products,
+        once each; `viewable_rate` is that of all placements.
+        """
         self._viewable_rate = viewable_rate
+        self._near = near
         self._campaigns = campaigns
         self._log = log
         self._clock = clock
@@ -84,6 +99,7 @@ class Forecasts:
             compiler.compile(1, now_ms),
             drawn(),
             self._page_view,
+            widened=self._near().widened if item.targeting.near_products else _as_they_are,
             between=lambda: time.sleep(_GIVES_WAY_S),
             most_page_views=_MOST_PAGE_VIEWS,
         )
@@ -163,11 +179,17 @@ def _notes(item: LineItem, creatives: list[Creative], page_views: int, covered_d
         notes.append("The frequency cap is not counted: the sample does not hold all page views of a visitor.")
     if any(creative.review_state != ReviewState.APPROVED for creative in creatives):
         notes.append("Creatives that wait for review, or were refused, are taken to be approved.")
-    if item.targeting.segments or item.targeting.seen_products:
+    if item.targeting.segments or item.targeting.seen_products or item.targeting.near_products:
         notes.append("Visitors are known only where they agreed to it, and by what the storefront said of them.")
     if item.targeting.near_products:
-        notes.append("What products are near those that visitors looked at is not recorded: no page view counts.")
+        notes.append("What products are near others is taken from the catalogue as it is now.")
+    if item.strategy == Strategy.LOOK_ALIKE:
+        notes.append("A look-alike bids less for who looked at little like its products: the figures are for its bid.")
     return notes
+
+
+def _as_they_are(visitors: Sequence[Visitor]) -> Sequence[Visitor]:
+    return visitors
 
 
 def _record(item: LineItem, campaign: Campaign, advertiser: Advertiser, creatives: list[Creative]) -> LineItemRecord:

@@ -29,8 +29,8 @@ MOST_NEAR_VISITOR: Final = 200
 # What is less like it is not near it.
 LEAST_SIMILARITY: Final = 0.6
 ASK_AGAIN_MS: Final = 10_000
-# Equally near products are told apart by their ids; so many more are looked at for that.
-_LOOKED_AT: Final = 2 * MOST_NEAR
+# Equally near products are told apart by their ids; so many more are asked for, for that.
+ASKED_FOR: Final = 2 * MOST_NEAR
 # A batch that is full of new products asks in parts: what is found early is there early.
 _ASKED_AT_ONCE: Final = 16
 _MOST_REMEMBERED: Final = 50_000
@@ -71,7 +71,7 @@ class NearProducts:
         await self._learn(dict.fromkeys(product for products in looked_at for product in products))
         return [
             msgspec.structs.replace(visitor, near=near)
-            if products and (near := self._near_to(visitor.affinities, products))
+            if products and (near := near_visitor(visitor.affinities, products, self._near_product))
             else visitor
             for visitor, products in zip(visitors, looked_at, strict=True)
         ]
@@ -92,7 +92,7 @@ class NearProducts:
     async def _ask(self, product_ids: Sequence[str], now_ms: int) -> None:
         known = [product for one in product_ids if (product := self._product_of(one)) is not None]
         try:
-            found = await self._neighbours.nearest(vectors_of(known), _LOOKED_AT) if known else []
+            found = await self._neighbours.nearest(vectors_of(known), ASKED_FOR) if known else []
         except BackendUnavailable as error:
             # What was near before is still the best that is known.
             if not self._failing:
@@ -105,25 +105,34 @@ class NearProducts:
         self._failing = False
         near = {one: dict[str, float]() for one in product_ids}
         for product, nearest in zip(known, found, strict=True):
-            near[product.product_id] = _nearest(product.product_id, nearest)
+            near[product.product_id] = near_of(product.product_id, nearest)
         for one, products in near.items():
             self._near[one] = (now_ms, products)
             self._near.move_to_end(one)
         while len(self._near) > _MOST_REMEMBERED:
             self._near.popitem(last=False)
 
-    def _near_to(self, affinities: Mapping[str, float], products: Sequence[str]) -> dict[str, float]:
-        """Each product that is near one of these, by the affinity to it times how like it is, the most so."""
-        near: dict[str, float] = {}
-        for looked_at in products:
-            affinity = affinities[looked_at]
-            for product, like in self._near.get(looked_at, (0, {}))[1].items():
-                if product not in affinities and affinity * like > near.get(product, 0.0):
-                    near[product] = affinity * like
-        return {product: near[product] for product in dearest(near, MOST_NEAR_VISITOR)}
+    def _near_product(self, product_id: str) -> Mapping[str, float]:
+        return self._near.get(product_id, (0, {}))[1]
 
 
-def _nearest(product_id: str, found: Sequence[tuple[str, int]]) -> dict[str, float]:
+def near_visitor(
+    affinities: Mapping[str, float], products: Sequence[str], near_product: Callable[[str], Mapping[str, float]]
+) -> dict[str, float]:
+    """Each product that is near one of these, by the affinity to it times how like it is, the most so. `near_product`
+    gives what is near one product, by similarity.
+    """
+    near: dict[str, float] = {}
+    for looked_at in products:
+        affinity = affinities[looked_at]
+        for product, like in near_product(looked_at).items():
+            if product not in affinities and affinity * like > near.get(product, 0.0):
+                near[product] = affinity * like
+    return {product: near[product] for product in dearest(near, MOST_NEAR_VISITOR)}
+
+
+def near_of(product_id: str, found: Sequence[tuple[str, int]]) -> dict[str, float]:
+    """What of the found (product, inner product) is near this one, by similarity."""
     best = sorted((-inner_product, other) for other, inner_product in found if other != product_id)
     likes = ((other, similarity(-negative)) for negative, other in best[:MOST_NEAR])
     return {other: like for other, like in likes if like >= LEAST_SIMILARITY}

@@ -72,8 +72,10 @@ TRANSITIONS: Final[Mapping[tuple[PostState | None, PostState], frozenset[Actor]]
         # An edited post is checked again.
         (_S.CLEAN, _S.CHECKING): _CREATOR | _MODERATOR,
         (_S.LIMITED, _S.CHECKING): _CREATOR | _MODERATOR,
-        (_S.LIMITED, _S.APPEALED): _CREATOR,
-        (_S.REMOVED, _S.APPEALED): _CREATOR,
+        # Where an appeal's decision is taken back, the appeal waits again.
+        (_S.CLEAN, _S.APPEALED): _MODERATOR,
+        (_S.LIMITED, _S.APPEALED): _CREATOR | _MODERATOR,
+        (_S.REMOVED, _S.APPEALED): _CREATOR | _MODERATOR,
         **{(before, after): _MODERATOR for before in (_S.CLEAN, _S.LIMITED) for after in _DECIDED[1:]},
         **{(before, after): _MODERATOR for before in (_S.REMOVED, _S.APPEALED) for after in _DECIDED},
         **{(before, _S.WITHDRAWN): _CREATOR for before in _S if before is not _S.WITHDRAWN},

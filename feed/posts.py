@@ -18,18 +18,17 @@ from feed.ports import PostChecker, PostRevision, PostStore, ProductLookup
 from feed.post import Post, PostDraft, PostState
 from feed.post_checks import PostChecks, sentence
 from feed.post_contents import PostContents
+from feed.post_pages import page_size, place_of
 from feed.post_rules import ANY_HOST, shown
 from feed.post_states import CHECKER, Actor, Reach, StateStep, check_step, reach_of, state_of
 from feed.verdict import Outcome, Verdict
 
 MAX_APPEAL_CHARS: Final = 1_000
-MAX_PAGE: Final = 100
 # Somebody may write between a read and a write; whoever named no revision is served at the next try.
 _TRIES: Final = 5
-
-
 # Above every number of a revision: the largest of 32 bits.
 _NEWEST: Final = (1 << 31) - 1
+TAKEN_BACK: Final = "the decision before was taken back"
 
 
 class ErasedCreator(msgspec.Struct, frozen=True):
@@ -216,19 +215,19 @@ class Posts:
         least = Reach.AUTHOR if creator_id == viewer_id else Reach.FOLLOWERS
         if viewer_id and least is not Reach.AUTHOR and self._blocked(tenant_id, viewer_id, creator_id):
             return []
-        return self._store.by_creator(tenant_id, creator_id, least, _place(cursor), _page_size(limit))
+        return self._store.by_creator(tenant_id, creator_id, least, place_of(cursor), page_size(limit))
 
     def revisions(self, tenant_id: str, post_id: str, creator_id: str, before: int, limit: int) -> list[PostRevision]:
         """What stood in the post, newest first; `before` 0 begins with the newest. For its creator alone."""
         self._own(tenant_id, post_id, creator_id)
-        return self._store.revisions(tenant_id, post_id, before or _NEWEST, _page_size(limit))
+        return self._store.revisions(tenant_id, post_id, before or _NEWEST, page_size(limit))
 
     def history(
         self, tenant_id: str, post_id: str, creator_id: str, before: int, limit: int
     ) -> list[tuple[int, StateStep]]:
         """What became of the post, newest first, with numbers to go on before. For its creator alone."""
         self._own(tenant_id, post_id, creator_id)
-        return self._store.history(tenant_id, post_id, before or _NEWEST, _page_size(limit))
+        return self._store.history(tenant_id, post_id, before or _NEWEST, page_size(limit))
 
     def withdraw(self, tenant_id: str, key: str, post_id: str, creator_id: str = "") -> Post:
         """Take a post out of every feed; withdrawing it again changes nothing.
@@ -301,6 +300,31 @@ class Posts:
         step = _step(before.state, post, Actor.MODERATOR, now_ms, why or sentence(verdict), by=actor)
         return self._changed(post, "", "", now_ms, [step])
 
+    def take_back(
+        self,
+        tenant_id: str,
+        post_id: str,
+        state: PostState,
+        verdict: Verdict | None,
+        decided_by: str,
+        actor: str,
+        expected_revision: int,
+    ) -> Post:
+        """A moderator's word, which made the expected revision, is taken back: state, verdict and who decided are as
+        they were before. Taken back by this actor already, it changes nothing; errors as `decide`.
+        """
+        before = self.get(tenant_id, post_id)
+        if before.revision == expected_revision + 1 and before.state is state:
+            newest = self._store.history(tenant_id, post_id, _NEWEST, 1)
+            if any((step.by, step.why, step.revision) == (actor, TAKEN_BACK, before.revision) for _, step in newest):
+                return before
+        _check_revision(before, expected_revision)
+        check_step(before.state, state, Actor.MODERATOR)
+        now_ms = self._clock.now_ms()
+        post = replace(before, state=state, revision=before.revision + 1, verdict=verdict, decided_by=decided_by)
+        step = _step(before.state, post, Actor.MODERATOR, now_ms, TAKEN_BACK, by=actor)
+        return self._changed(post, "", "", now_ms, [step])
+
     def erase_creator(self, tenant_id: str, creator_id: str) -> ErasedCreator:
         """Delete all posts of a creator with their revisions and histories, and all media; how much there was.
 
@@ -334,26 +358,6 @@ class Posts:
         if post.creator_id != creator_id:
             raise _not_found(post_id)
         return post
-
-
-def cursor_after(post: Post) -> str:
-    """Where a list of posts goes on after this one."""
-    return f"{post.published_at_ms}-{post.post_id}"
-
-
-def _place(cursor: str) -> tuple[int, str] | None:
-    if not cursor:
-        return None
-    at, _, post_id = cursor.partition("-")
-    if not (at.isascii() and at.isdecimal() and len(at) <= 15 and len(cursor) <= 64 and post_id.isalnum()):
-        raise InvalidInput([FieldError("cursor", shown(cursor), "give next_cursor of the page before, or nothing")])
-    return int(at), post_id
-
-
-def _page_size(limit: int) -> int:
-    if not 0 <= limit <= MAX_PAGE:
-        raise InvalidInput([FieldError("page_size", str(limit), f"give 1 to {MAX_PAGE}, or 0 for 20")])
-    return limit or 20
 
 
 def _husk(tenant_id: str, post_id: str, revision: int) -> Post:

@@ -12,9 +12,10 @@ from common.errors import FieldError, InvalidInput
 from feed import post_rules
 from feed.media.library import UploadStarted
 from feed.post import Disclosure, Post, PostDraft, PostMedia, ProductTag
+from feed.post_pages import MAX_PAGE, cursor_after
 from feed.post_text import shown
 from feed.post_view import MediaView, PostView, PostViews
-from feed.posts import MAX_APPEAL_CHARS, MAX_PAGE, Posts, cursor_after
+from feed.posts import MAX_APPEAL_CHARS, Posts
 from feed.posts_server import PostCalls
 from feed.rest import Asked, Endpoint
 

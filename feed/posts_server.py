@@ -14,8 +14,9 @@ from feed.index import FeedIndex
 from feed.media.library import MediaLibrary
 from feed.ports import PostRevision
 from feed.post import Disclosure, Post, PostDraft, PostMedia, ProductTag
+from feed.post_pages import cursor_after
 from feed.post_view import MediaView, PostView, PostViews
-from feed.posts import Posts, cursor_after
+from feed.posts import Posts
 from feed.tenancy import check_tenant
 from protos import feed_pb2
 

@@ -104,6 +104,11 @@ def a_product(number: int = 1, **changes: Any) -> Product:
     return Product(**{**facts, **changes})
 
 
+def nothing_near(vectors: NDArray[np.float32], limit: int) -> list[list[tuple[str, int]]]:
+    """exchange.near_recorded.Nearest of an empty catalogue."""
+    return [[] for _ in vectors]
+
+
 class FlatRanker:
     """The same chance of a click for everything."""
 

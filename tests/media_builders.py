@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,24 @@ def a_picture(width: int = 800, height: int = 600, image_format: str = "JPEG", *
     image.paste((200, 0, 0), (0, 0, width // 2, height))
     out = io.BytesIO()
     image.save(out, image_format, **saved)
+    return out.getvalue()
+
+
+def png_of(width: int, height: int, rows: bytes, *chunks: bytes) -> bytes:
+    """A PNG of one byte of grey for each pixel, whatever its rows hold."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return len(body).to_bytes(4) + kind + body + zlib.crc32(kind + body).to_bytes(4)
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def an_archive() -> bytes:
+    """A ZIP of one file."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("run.class", b"payload")
     return out.getvalue()
 
 

@@ -30,7 +30,7 @@ from feed.moderation.bans import Bans
 from feed.moderation.case_asking import DecisionAsked, ModeratorWrite
 from feed.moderation.case_effects import CaseEffects
 from feed.moderation.case_intake import CaseIntake
-from feed.moderation.case_values import Case
+from feed.moderation.case_values import Case, Stood
 from feed.moderation.cases import Cases
 from feed.moderation.erasure import ModerationErasure
 from feed.moderation.pictures import KnownPictures
@@ -217,6 +217,11 @@ class SomePosts:
             self.by_id[tenant_id, subject.id] = facts
             self.decided.append((subject.id, outcome, actor))
         return facts.revision
+
+    def restore(
+        self, tenant_id: str, subject: Subject, stood: Stood, verdict: Verdict, actor: str, expected_revision: int
+    ) -> int:
+        return self.decide(tenant_id, subject, stood.outcome, verdict, actor, expected_revision)
 
     def outcome(self, name: str, tenant: str = TENANT) -> Outcome:
         return self.by_id[tenant, name].outcome

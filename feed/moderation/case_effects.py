@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from common.clock import Clock
 from common.errors import Conflict, NotFound
 from feed.moderation import case_rules
 from feed.moderation.audit import entry_of
-from feed.moderation.case_values import Case, Decision, Instance
+from feed.moderation.case_values import Case, Decision, Instance, Stood
 from feed.moderation.ports import CaseStore, CaseWrite, Consequences, Moderated, ReportStore
 from feed.moderation.subjects import Subject, SubjectKind
 from feed.verdict import Outcome
+
+# Why an effect was dropped, by whether it was to take a decision back.
+_IN_VAIN: Final = {
+    False: "nothing was decided: it changed since it was looked at, read the case again",
+    True: "the decision stands: it changed since it was decided, decide on what it is now",
+}
 
 
 class CaseEffects:
@@ -39,6 +46,13 @@ class CaseEffects:
             raise NotFound(f"nothing of kind {subject.kind.name.lower()} is moderated here")
         return keeper
 
+    def stood(self, case: Case) -> Stood | None:
+        """What holds for the case's subject as it was looked at; None when it is gone or another one by now."""
+        facts = self.keeper(case.subject).facts(case.tenant_id, case.subject)
+        if facts is None or facts.revision != case.subject_revision:
+            return None
+        return Stood(facts.outcome, facts.decided_by, facts.verdict, facts.appealed)
+
     def carry_out_unfinished(self, limit: int = 100) -> int:
         """Carry out what was decided before a crash; how many. Called at the start and now and then."""
         done = 0
@@ -53,8 +67,8 @@ class CaseEffects:
         return done
 
     def carry_out(self, case: Case) -> Case:
-        """The subject becomes what was decided. Conflict when it changed meanwhile: then nothing was decided, and the
-        case waits again.
+        """The subject becomes what was decided, or again what it was before. Conflict when it changed meanwhile: then
+        nothing was decided, and the case waits again; or nothing was taken back, and the decision stands.
         """
         effect = case.effect
         if effect is None:
@@ -69,9 +83,7 @@ class CaseEffects:
             else:
                 dropped = case_rules.refused(case, facts, now_ms)
                 self._store.save([CaseWrite(dropped, case.revision, entry_of(case, dropped, effect.actor, "dropped"))])
-                raise Conflict(
-                    f"nothing was decided: it changed since it was looked at, read the case again ({error})"
-                ) from error
+                raise Conflict(f"{_IN_VAIN[effect.undo]} ({error})") from error
         # Before the case is written: after a crash between the two, both are done again.
         self._tell(after, undo=effect.undo)
         entry = entry_of(case, after, effect.actor, "carried_out")
@@ -91,10 +103,11 @@ class CaseEffects:
         by = facts.decided_by or effect.actor
         if (facts.outcome, facts.revision, by) == (effect.outcome, effect.expected_revision + 1, effect.actor):
             return facts.revision
+        about, actor, revision = (case.tenant_id, case.subject), effect.actor, effect.expected_revision
         try:
-            return keeper.decide(
-                case.tenant_id, case.subject, effect.outcome, case.verdict, effect.actor, effect.expected_revision
-            )
+            if effect.restores is not None:
+                return keeper.restore(*about, effect.restores, case.verdict, actor, revision)
+            return keeper.decide(*about, effect.outcome, case.verdict, actor, revision)
         except NotFound:
             return 0
 

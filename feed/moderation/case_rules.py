@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from common.errors import Conflict, PermissionDenied
-from feed.moderation.case_values import Appeal, Case, CaseState, Decision, Effect, Instance, Origin
+from feed.moderation.case_values import Appeal, Case, CaseState, Decision, Effect, Instance, Origin, Stood
 from feed.moderation.queue import priority_of
 from feed.moderation.reasons import REASON_OF_LABEL
 from feed.moderation.subjects import SubjectFacts
@@ -118,9 +118,19 @@ def released(case: Case, moderator: str, now_ms: int) -> Case:
 
 
 def decided(
-    case: Case, moderator: str, outcome: Outcome, reason: str, note: str, decision_id: str, now_ms: int
+    case: Case,
+    moderator: str,
+    outcome: Outcome,
+    reason: str,
+    note: str,
+    decision_id: str,
+    now_ms: int,
+    *,
+    stood: Stood | None = None,
 ) -> Case:
-    """A person has looked. On appeal that is somebody who has not decided the case before."""
+    """A person has looked. On appeal that is somebody who has not decided the case before. `stood` is what holds for
+    the subject at the revision that was looked at.
+    """
     _must_wait(case)
     _must_be_free(case, moderator, now_ms)
     _must_be_second(case, moderator)
@@ -134,6 +144,7 @@ def decided(
         decided_at_ms=now_ms,
         subject_revision=case.subject_revision,
         note=note,
+        stood=stood,
     )
     return _with_effect(case, decision, now_ms)
 
@@ -179,8 +190,11 @@ def undone(case: Case, moderator: str, now_ms: int) -> Case:
             "you decided this case before its appeal: somebody else takes the appeal's decision back"
         )
     taken_back = replace(standing, undone_at_ms=now_ms)
-    gone = standing.gone
-    effect = None if gone else Effect(standing.outcome_before, standing.revision_after, moderator, undo=True)
+    effect = None
+    if not standing.gone:
+        effect = Effect(
+            standing.outcome_before, standing.revision_after, moderator, undo=True, restores=standing.stood
+        )  # fmt: skip
     return _changed(
         replace(
             case,
@@ -208,7 +222,9 @@ def carried_out(case: Case, revision_after: int, now_ms: int) -> Case:
 
 
 def refused(case: Case, facts: SubjectFacts, now_ms: int) -> Case:
-    """The subject changed before the decision reached it: nothing was decided, and what it is now is looked at."""
+    """The subject changed before the decision reached it: nothing was decided, and what it is now is looked at. What
+    was to be taken back stands; the case goes on being about what it was about, so that the change makes another one.
+    """
     effect, newest = case.effect, None
     assert effect is not None
     if effect.undo:
@@ -220,7 +236,6 @@ def refused(case: Case, facts: SubjectFacts, now_ms: int) -> Case:
                 decisions=tuple(stands if d is newest else d for d in case.decisions),
                 state=CaseState.FINAL if newest.instance is Instance.APPEAL else CaseState.DECIDED,
                 outcome=facts.outcome,
-                subject_revision=facts.revision,
                 effect=None,
             ),
             now_ms,
@@ -260,7 +275,7 @@ def anonymised(case: Case, now_ms: int) -> Case:
             excerpt="",
             state=state,
             verdict=replace(case.verdict, findings=bare),
-            decisions=tuple(replace(decision, note="") for decision in case.decisions),
+            decisions=tuple(replace(decision, note="", stood=None) for decision in case.decisions),
             appeal=replace(case.appeal, text="") if case.appeal else None,
             effect=None,
             **_UNCLAIMED,

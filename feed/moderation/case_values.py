@@ -41,11 +41,23 @@ class Instance(IntEnum):
     APPEAL = 2
 
 
+class Stood(msgspec.Struct, frozen=True):
+    """What held for a subject before a decision: which outcome, said by whom and why, and whether it was appealed where
+    the subject is kept. `verdict` is None where the subject keeps none.
+    """
+
+    outcome: Outcome
+    decided_by: str = ""
+    verdict: Verdict | None = None
+    appealed: bool = False
+
+
 class Decision(msgspec.Struct, frozen=True):
     """One decision. `note` is for moderators alone. `undone_at_ms` is 0 while it stands; `gone` when its subject no
     longer was there.
 
-    `subject_revision` is the subject's revision that was looked at, `revision_after` the one that it made.
+    `subject_revision` is the subject's revision that was looked at, `revision_after` the one that it made. `stood` is
+    what that takes back which takes the decision back; None of a program's.
     """
 
     decision_id: str
@@ -60,15 +72,20 @@ class Decision(msgspec.Struct, frozen=True):
     note: str = ""
     undone_at_ms: int = 0
     gone: bool = False
+    stood: Stood | None = None
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """What is still to be done to the subject: written with the decision, taken away when it is done."""
+    """What is still to be done to the subject: written with the decision, taken away when it is done.
+
+    `restores` is what holds again when a decision is taken back, as far as more than its outcome is known.
+    """
 
     outcome: Outcome
     expected_revision: int
     actor: str
     undo: bool = False
+    restores: Stood | None = None
 
 
 class Appeal(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ from feed.moderation.case_asking import (
     note_errors,
 )
 from feed.moderation.case_effects import CaseEffects
-from feed.moderation.case_values import WAITING, Case, Origin
+from feed.moderation.case_values import WAITING, Case, Origin, Stood
 from feed.moderation.ports import CaseStore, CaseWrite, ExpectedReach, Once, QueueFigures, ReportStore
 from feed.moderation.queue import CasePage, QueueFilter, asked_size, filter_errors, page_of, priority_of, read_token
 from feed.moderation.report_values import Report
@@ -123,6 +123,9 @@ class Cases:
         if not 1 <= len(asked) <= MAX_BULK:
             errors.append(FieldError("decisions", f"has {len(asked)} entries", f"give 1 to {MAX_BULK}"))
         for at, one in enumerate(asked[:MAX_BULK]):
+            # It comes back with its result, so it is told from any other text first.
+            if not is_id(one.case_id):
+                errors.append(FieldError(f"decisions[{at}].case_id", shown(one.case_id), "give the id of a case"))
             errors += [
                 FieldError(f"decisions[{at}].{error.field}", error.value, error.remedy)
                 for error in decision_errors(one)
@@ -142,7 +145,10 @@ class Cases:
         return results
 
     def undo(self, write: ModeratorWrite, case_id: str, note: str = "") -> Case:
-        """The newest decision is taken back; what held before it holds again."""
+        """The newest decision is taken back; what held before it holds again, an appeal that waited too.
+
+        Conflict when its subject changed since: then the decision stands, and what it is now can be decided on.
+        """
         if errors := [*key_errors(write.idempotency_key), *note_errors(note)]:
             raise InvalidInput(errors)
         case = self._write(
@@ -150,7 +156,7 @@ class Cases:
             case_id,
             "undone",
             0,
-            lambda found, now_ms: case_rules.undone(found, write.moderator, now_ms),
+            lambda found, now_ms: self._undone(write, found, now_ms),
             note=note,
         )
         return self._effects.carry_out(case)
@@ -235,12 +241,19 @@ class Cases:
             asked.case_id,
             "decided",
             asked.expected_revision,
-            lambda found, now_ms: _decided(write, asked, found, now_ms),
+            lambda found, now_ms: _decided(write, asked, found, now_ms, self._effects.stood(found)),
             reason=asked.reason,
             note=asked.note,
             digest=msgspec.json.encode(asked),
         )
         return self._effects.carry_out(case)
+
+    def _undone(self, write: ModeratorWrite, case: Case, now_ms: int) -> Case:
+        after = case_rules.undone(case, write.moderator, now_ms)
+        waits = self._store.waiting_case_of(case.tenant_id, case.subject)
+        if waits is not None and waits.case_id != case.case_id:
+            raise Conflict(f"the decision stands: it changed since it was decided, decide case {waits.case_id} instead")
+        return after
 
     def _would_be(self, write: ModeratorWrite, asked: DecisionAsked) -> Case:
         found = self.case(write.tenant_id, asked.case_id)
@@ -288,5 +301,7 @@ class Cases:
         return [after]
 
 
-def _decided(write: ModeratorWrite, asked: DecisionAsked, case: Case, now_ms: int) -> Case:
-    return case_rules.decided(case, write.moderator, asked.outcome, asked.reason, asked.note, new_id(now_ms), now_ms)
+def _decided(write: ModeratorWrite, asked: DecisionAsked, case: Case, now_ms: int, stood: Stood | None = None) -> Case:
+    return case_rules.decided(
+        case, write.moderator, asked.outcome, asked.reason, asked.note, new_id(now_ms), now_ms, stood=stood
+    )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from feed.media.record import Media
+from feed.moderation.case_values import Stood
 from feed.moderation.subjects import Subject, SubjectFacts
 from feed.verdict import Outcome, Verdict
 
@@ -46,3 +47,9 @@ class PictureKeeper:
     ) -> int:
         """Let it hold; the medium's revision afterwards."""
         return self._media.judge(tenant_id, subject.id, outcome, actor, expected_revision).revision
+
+    def restore(
+        self, tenant_id: str, subject: Subject, stood: Stood, verdict: Verdict, actor: str, expected_revision: int
+    ) -> int:
+        """Let it hold again; the medium's revision afterwards."""
+        return self.decide(tenant_id, subject, stood.outcome, verdict, actor, expected_revision)

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from feed.moderation.audit import AuditEntry
-from feed.moderation.case_values import Case, Decision
+from feed.moderation.case_values import Case, Decision, Stood
 from feed.moderation.queue import Place, QueueFilter
 from feed.moderation.report_values import Report, Track
 from feed.moderation.subjects import Subject, SubjectFacts
@@ -34,6 +34,19 @@ class Moderated(Protocol):
 
         Conflict when the subject's revision is another one than expected, NotFound when it is gone. The same outcome
         again changes nothing. `actor` is "checker", "reports" or the id of a moderator's key.
+        """
+
+    def restore(
+        self,
+        tenant_id: str,
+        subject: Subject,
+        stood: Stood,
+        verdict: Verdict,
+        actor: str,
+        expected_revision: int,
+    ) -> int:
+        """Let what `stood` before a decision hold again for the subject; its revision afterwards. Done by `actor`
+        already, it changes nothing. Errors as `decide`; `verdict` is for a subject that keeps none.
         """
 
 

@@ -68,6 +68,7 @@ class PostFollower:
             except Conflict:
                 # Appealed too late, or nothing was decided against it: there is nothing to look at.
                 return
-        elif post.verdict is not None and post.decided_by in ("", CHECKER):
-            # Every node follows every post: whoever comes second finds the case.
+        elif post.verdict is not None and (post.decided_by in ("", CHECKER) or post.state is PostState.CHECKING):
+            # What waits after an edit does so for the checker's word, whoever had limited it before. Every node follows
+            # every post: whoever comes second finds the case.
             self._intake.checked(tenant_id, subject, facts, post.verdict, once=True)

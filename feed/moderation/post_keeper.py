@@ -7,8 +7,10 @@ from typing import Final, Protocol
 
 from common.errors import NotFound
 from feed.moderation.case_intake import MAX_EXCERPT_CHARS
+from feed.moderation.case_values import Stood
 from feed.moderation.subjects import Subject, SubjectFacts
 from feed.post import PostMedia, PostState
+from feed.post_states import state_of
 from feed.verdict import Outcome, Verdict
 
 _GONE: Final = frozenset({PostState.WITHDRAWN, PostState.DRAFT})
@@ -57,7 +59,7 @@ class JudgedPost(Protocol):
 
 
 class JudgedPosts(Protocol):
-    """The use cases of posts that moderation needs; both block."""
+    """The use cases of posts that moderation needs; all of them block."""
 
     def get(self, tenant_id: str, post_id: str, /) -> JudgedPost:
         """The tenant's post; NotFound."""
@@ -73,6 +75,19 @@ class JudgedPosts(Protocol):
         /,
     ) -> JudgedPost:
         """A moderator's word; Conflict when the post has another revision, NotFound."""
+
+    def take_back(
+        self,
+        tenant_id: str,
+        post_id: str,
+        state: PostState,
+        verdict: Verdict | None,
+        decided_by: str,
+        actor: str,
+        expected_revision: int,
+        /,
+    ) -> JudgedPost:
+        """A moderator's word is taken back by `actor`, once: what was before is so again. Errors as `decide`."""
 
 
 class PostKeeper:
@@ -95,6 +110,15 @@ class PostKeeper:
         """Let it hold; the post's revision afterwards."""
         return self._posts.decide(tenant_id, subject.id, outcome, verdict, actor, expected_revision).revision
 
+    def restore(
+        self, tenant_id: str, subject: Subject, stood: Stood, verdict: Verdict, actor: str, expected_revision: int
+    ) -> int:
+        """Let it hold again, an appeal that waited for a decision too; the post's revision afterwards."""
+        state = PostState.APPEALED if stood.appealed else state_of(stood.outcome)
+        return self._posts.take_back(
+            tenant_id, subject.id, state, stood.verdict, stood.decided_by, actor, expected_revision
+        ).revision
+
 
 def facts_of(post: JudgedPost) -> SubjectFacts | None:
     """What moderation knows of a post; None of one that is nobody's business. An appeal changes nothing by itself."""
@@ -108,4 +132,6 @@ def facts_of(post: JudgedPost) -> SubjectFacts | None:
         post.caption[:MAX_EXCERPT_CHARS],
         post.decided_by,
         tuple(medium.media_id for medium in post.media if medium.media_id),
+        post.verdict,
+        post.state is PostState.APPEALED,
     )

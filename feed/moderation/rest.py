@@ -113,7 +113,9 @@ def _message(message_type: type[Message], row: RestRoute, request: Request, body
         json_format.ParseDict(fields, message, max_recursion_depth=8)
     except (json_format.ParseError, ValueError, TypeError) as error:
         remedy = f"send a {message_type.DESCRIPTOR.full_name}"
-        raise InvalidInput([FieldError("request", str(error)[:200], remedy)]) from None
+        # What it quotes of the request must not turn round what is read of it.
+        said = str(error)[:200].encode("ascii", "backslashreplace").decode()
+        raise InvalidInput([FieldError("request", said, remedy)]) from None
     return message
 
 

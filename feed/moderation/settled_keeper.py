@@ -9,6 +9,7 @@ import msgspec
 
 from common.errors import NotFound
 from feed.moderation.case_intake import CaseIntake
+from feed.moderation.case_values import Stood
 from feed.moderation.subjects import Subject, SubjectFacts, SubjectKind
 from feed.verdict import Outcome, Verdict
 
@@ -43,6 +44,12 @@ class SettledKeeper(Generic[Work]):
         """Let it hold; the work's revision afterwards."""
         verdict = msgspec.structs.replace(verdict, outcome=outcome)
         return self._settle(tenant_id, subject.id, verdict, expected_revision, actor)
+
+    def restore(
+        self, tenant_id: str, subject: Subject, stood: Stood, verdict: Verdict, actor: str, expected_revision: int
+    ) -> int:
+        """Let it hold again; the work's revision afterwards."""
+        return self.decide(tenant_id, subject, stood.outcome, verdict, actor, expected_revision)
 
 
 def tell_intake(

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import msgspec
 
-from feed.verdict import Outcome
+from feed.verdict import Outcome, Verdict
 
 
 class SubjectKind(IntEnum):
@@ -30,6 +30,7 @@ class SubjectFacts(msgspec.Struct, frozen=True):
 
     `revision` is the subject's own; `outcome` what holds for it, and `decided_by` who said so; `excerpt` shows a
     moderator what it is about, as plain text of at most 500 characters. `media_ids` are the photos and videos in it.
+    `verdict` is why it holds, and `appealed` whether its author has appealed against that, where it keeps them.
     """
 
     author_id: str
@@ -38,3 +39,5 @@ class SubjectFacts(msgspec.Struct, frozen=True):
     excerpt: str = ""
     decided_by: str = ""
     media_ids: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    appealed: bool = False

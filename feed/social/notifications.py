@@ -75,6 +75,10 @@ class Notifier:
         kind = _OF_STATE.get(post.state)
         if post.state is PostState.CHECKING and post.verdict is not None:
             return self._tell_held(post, before)
+        if post.state is PostState.APPEALED and before in _OF_STATE:
+            # The decision on an appeal was taken back: what was told of it holds no more.
+            appeal = NotificationKind.APPEAL_DECIDED
+            self._store.take_back(post.tenant_id, post.creator_id, appeal, post.post_id)
         if kind is None or before == post.state:
             return None
         if before == PostState.APPEALED:

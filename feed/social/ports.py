@@ -203,6 +203,9 @@ class NotificationStore(Protocol):
     def mark_read(self, tenant_id: str, person_id: str, until_ms: int, now_ms: int) -> int:
         """All up to a moment are read; how many were not."""
 
+    def take_back(self, tenant_id: str, person_id: str, kind: NotificationKind, subject_id: str) -> bool:
+        """Remove the newest notification about a subject where it is of this kind; False when it is not."""
+
     def fate(self, tenant_id: str, post_id: str, state: int) -> int:
         """Note the state of a post that is told now; the one that was told before, 0 at first."""
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from backends.moderation_sql import SqlCaseStore
 from common.errors import Conflict
 from feed.moderation.audit import entry_of, first_break
-from feed.moderation.case_values import Case, CaseState, Decision, Effect, Instance
+from feed.moderation.case_values import Case, CaseState, Decision, Effect, Instance, Stood
 from feed.moderation.ports import CaseWrite, Once
 from feed.moderation.queue import QueueFilter
 from feed.moderation.report_values import Report, ReportReason
@@ -47,11 +47,11 @@ def a_case(desk: Desk, name: str = "post", tenant: str = TENANT) -> Case:
 def test_a_case_comes_back_as_it_was_stored_also_after_a_restart(desk: Desk, tmp_path: Path) -> None:
     case = a_case(desk)
     decision = Decision(
-        "d", Instance.FIRST, Outcome.REMOVED, Outcome.HELD, "terms_spam", "ann", 5, 1, 2, "note", 9, True
-    )
-    full = replace(
-        case, decisions=(decision,), effect=Effect(Outcome.LIMITED, 3, "ann", True), verdict=a_verdict(risk=0.7)
-    )
+        "d", Instance.FIRST, Outcome.REMOVED, Outcome.HELD, "terms_spam", "ann", 5, 1, 2, "note", 9, True,
+        Stood(Outcome.HELD, "checker", a_verdict(risk=0.6), appealed=True),
+    )  # fmt: skip
+    effect = Effect(Outcome.LIMITED, 3, "ann", True, Stood(Outcome.LIMITED, "bob", appealed=True))
+    full = replace(case, decisions=(decision,), effect=effect, verdict=a_verdict(risk=0.7))
     desk.store.save([written(desk, full)])
 
     engine = open_database(tmp_path)

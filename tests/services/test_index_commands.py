@@ -54,6 +54,7 @@ def test_a_lost_index_is_made_anew_out_of_the_record(
     prefix = f"{bare_elastic.indices.prefix}-"
     assert {one["index"].removeprefix(prefix): one["documents"] for one in first["rebuilt"]} == {
         "line-items": 1, "campaigns": 1, "creatives": 1, "posts": 0, "products": 0, "people": 0,
+        "product-vectors": 0,
     }  # fmt: skip
     assert [(one["source"], one["documents"], one["refused"]) for one in second["rebuilt"]] == [("record", 1, 0)]
     current = bare_elastic.indices.current(LINE_ITEMS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from common.errors import HaatError, InvalidInput
 from feed.moderation.subjects import SubjectKind
 from feed.verdict import Outcome
 from tests.feed_builders import a_product
+from tests.media_builders import a_picture, an_archive, an_mp4, png_of
 from tests.whole_haat import WholeHaat, whole_haat
 
 pytestmark = pytest.mark.slow
@@ -188,6 +190,38 @@ def test_a_picture_that_is_a_page_with_scripts_or_an_svg_is_refused_and_leaves_n
             haat.upload("ana", data, "image/gif")
         assert str(refused.value).startswith("400")
     assert not list((haat.folder / "media").glob("*/*.gif"))
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "found"),
+    [
+        (a_picture() + an_archive(), "image/jpeg", "archive"),
+        (an_mp4() + b"<html><script>alert(1)</script>", "video/mp4", "something else"),
+        # Kilobytes that would be gigabytes of pixels.
+        (png_of(60_000, 60_000, zlib.compress(bytes(10_000_000), 9)), "image/png", "pixels"),
+        (b"<?xml version='1.0'?><svg onload='alert(1)'/>", "image/png", "SVG"),
+    ],
+    ids=["picture and archive", "film and page", "bomb", "svg by another name"],
+)
+def test_an_upload_that_is_something_else_or_too_much_is_refused_in_words_and_leaves_nothing(
+    haat: WholeHaat, data: bytes, content_type: str, found: str
+) -> None:
+    def kept() -> list[Path]:
+        # A ticket that was used leaves its name, and no bytes.
+        return sorted(path for path in (haat.folder / "media").rglob("*") if path.is_file() and path.stat().st_size)
+
+    before = kept()
+    with pytest.raises(AssertionError) as refused:
+        haat.upload("ana", data, content_type)
+    assert str(refused.value).startswith("400")
+    assert found in str(refused.value)
+    assert kept() == before
+
+
+def test_an_svg_is_refused_before_it_is_sent(haat: WholeHaat) -> None:
+    asked = {"creator_id": "ana", "content_type": "image/svg+xml", "size_bytes": 100}
+    [field] = haat.ask("POST", "/v1/uploads", asked, 400)["fields"]
+    assert field["field"] == "content_type"
 
 
 def test_an_empty_catalogue_and_a_recommender_that_was_never_trained_still_serve(tmp_path: Path) -> None:

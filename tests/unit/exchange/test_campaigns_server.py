@@ -15,9 +15,10 @@ from backends.event_log_lmdb import LmdbEventLog
 from exchange.auction_wire import PageViewReader
 from exchange.campaigns_server import SERVICE, CampaignServer
 from exchange.forecasts import Forecasts
+from exchange.near_recorded import RecordedNear
 from protos import campaigns_pb2 as typed_pb2
 from protos import campaigns_pb2_grpc
-from tests.builders import FlatRanker
+from tests.builders import FlatRanker, nothing_near
 from tests.campaign_stores import CampaignWorld, campaign_world
 
 # Its constructors take dicts and the numbers and names of enums, which the stubs do not say.
@@ -81,6 +82,7 @@ async def client(world: CampaignWorld, log: LmdbEventLog) -> AsyncIterator[Clien
                 clock=world.clock,
                 ranker=FlatRanker(),
                 read=PageViewReader(currency="EUR", tmax_ms=50).from_bytes,
+                near=lambda: RecordedNear(nothing_near, lambda _: None),
             ),
             keys=world.keys,
             on_change=made.change,

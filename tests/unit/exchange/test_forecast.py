@@ -16,12 +16,13 @@ from exchange.auction_wire import PageViewReader
 from exchange.campaign_values import Budget, FrequencyCap, LineItem, Schedule, Targeting
 from exchange.forecast import Chances, Forecast, chances, forecast
 from exchange.forecasts import Forecasts, daily_limit
+from exchange.near_recorded import RecordedNear
 from exchange.ports import LineItemRecord
 from exchange.request import PageView
 from protos import exchange_pb2
 from streams.auction_block import AuctionColumns, encode_auctions
 from streams.topics import AUCTIONS
-from tests.builders import FlatRanker, Market, a_line_item, a_page_view
+from tests.builders import FlatRanker, Market, a_line_item, a_page_view, nothing_near
 from tests.campaign_stores import LINE_ITEM, CampaignWorld, campaign_world
 
 BATCH, PAGES = 16, 3_200
@@ -165,8 +166,9 @@ async def test_a_draft_is_held_against_the_event_log_and_not_saved(world: Campai
         columns.held_at_ms = now_ms - (48 - hour) * 3_600_000
         log.append(AUCTIONS.name, [encode_auctions(columns)], columns.held_at_ms)
     forecasts = Forecasts(
-        campaigns=world.campaigns, log=log, clock=world.clock, ranker=FlatRanker(), read=reader.from_bytes
-    )
+        campaigns=world.campaigns, log=log, clock=world.clock, ranker=FlatRanker(), read=reader.from_bytes,
+        near=lambda: RecordedNear(nothing_near, lambda _: None),
+    )  # fmt: skip
     draft = LineItem(
         campaign_id=campaign.campaign_id, name="x", strategy=1, pricing_model=1, bid_micros=2_000_000,
         creative_ids=(creative.creative_id,), frequency_cap=FrequencyCap(1, 60), targeting=Targeting(segments=("a=b",)),

@@ -12,7 +12,8 @@ from common.clock import SteppedClock
 from common.errors import Conflict, InvalidInput, NotFound
 from feed.media.record import ErasedMedia, Media, MediaKind, Rendition
 from feed.post import Disclosure, Post, PostMedia, PostState, ProductTag
-from feed.posts import ErasedCreator, Posts, cursor_after
+from feed.post_pages import cursor_after
+from feed.posts import ErasedCreator, Posts
 from feed.verdict import Finding, Label, Outcome, Verdict
 from tests.databases import open_database
 from tests.feed_builders import NOW_MS, TENANT, Shop, ToldChecker, a_draft, a_product

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import struct
 import sys
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from feed.media.isolation import IsolatedImages
 from feed.media.record import Rendition
 from feed.media.refused import MediaRefused
 from feed.media.sniffing import type_of
-from tests.media_builders import a_picture
+from tests.media_builders import a_picture, an_archive, png_of
 
 
 def rendered(tmp_path: Path, data: bytes, declared: str = "image/jpeg", **limits: int) -> list[Rendition]:
@@ -37,16 +35,6 @@ def opened(tmp_path: Path, rendition: Rendition) -> Image.Image:
     with Image.open(tmp_path / rendition.name) as image:
         image.load()
         return image
-
-
-def png_of(width: int, height: int, rows: bytes, *chunks: bytes) -> bytes:
-    """A PNG of one byte of grey for each pixel, whatever its rows hold."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return len(body).to_bytes(4) + kind + body + zlib.crc32(kind + body).to_bytes(4)
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(
@@ -149,13 +137,6 @@ def test_modes_that_no_browser_shows_are_shown_as_they_look(tmp_path: Path) -> N
 )
 def test_what_is_no_picture_is_refused_whatever_it_is_called(tmp_path: Path, data: bytes, found: str) -> None:
     assert found in refused(tmp_path, data)
-
-
-def an_archive() -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("run.class", b"payload")
-    return out.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,16 @@ class JudgedDesk:
         self.put(post_id, STATE_OF[outcome], verdict, decided_by=actor, appeal=post.appeal)
         return self.by_id[post_id]
 
+    def take_back(
+        self, tenant_id: str, post_id: str, state: PostState, verdict: Verdict | None, decided_by: str, actor: str,
+        expected_revision: int, /,
+    ) -> Any:  # fmt: skip
+        post = self.get(tenant_id, post_id)
+        if post.revision != expected_revision:
+            raise Conflict("changed")
+        self.put(post_id, state, verdict, decided_by=decided_by, appeal=post.appeal)
+        return self.by_id[post_id]
+
     def follow(self) -> int:
         return self.follower.count_once(self.log)
 
@@ -145,6 +155,19 @@ def test_a_moderators_word_makes_no_new_case_of_the_post_it_was_about(posts: Jud
 
     assert posts.by_id["post"].state is PostState.REMOVED
     assert posts.waiting() == []
+
+
+def test_what_a_person_had_limited_and_is_held_after_an_edit_waits_for_a_person_again(posts: JudgedDesk) -> None:
+    posts.put("post", PostState.CHECKING, a_verdict(Outcome.HELD))
+    posts.follow()
+    [case] = posts.cases.queue(TENANT, QueueFilter()).cases
+    posts.desk.cases = posts.cases
+    posts.desk.decide(case, Outcome.LIMITED)
+    posts.put("post", PostState.CHECKING, a_verdict(Outcome.HELD), decided_by="ann")
+
+    posts.follow()
+
+    assert posts.waiting() == ["post"]
 
 
 def test_an_appeal_that_was_made_where_the_post_is_kept_goes_to_somebody_else(posts: JudgedDesk) -> None:

@@ -37,6 +37,23 @@ def test_a_posts_fate_is_told_once_with_the_statement(world: World) -> None:
     ]  # fmt: skip
 
 
+def test_what_was_told_of_an_appeals_decision_is_taken_back_with_it(world: World) -> None:
+    post = world.post(1, state=PostState.CHECKING)
+    for state in (PostState.REMOVED, PostState.APPEALED, PostState.CLEAN):
+        world.clock.step(1)
+        world.put_state(post, state)
+        world.part.catch_up()
+    assert [kind for kind, _, _ in world.told("ana")] == ["APPEAL_DECIDED", "POST_REMOVED"]
+
+    for state, told in (
+        (PostState.APPEALED, ["POST_REMOVED"]), (PostState.REMOVED, ["APPEAL_DECIDED", "POST_REMOVED"]),
+    ):  # fmt: skip
+        world.clock.step(1)
+        world.put_state(post, state)
+        world.part.catch_up()
+        assert [kind for kind, _, _ in world.told("ana")] == told
+
+
 def test_likes_of_several_people_are_one_notification_until_it_is_read(world: World) -> None:
     post = world.post(1)
     recorded = world.part.recorded
