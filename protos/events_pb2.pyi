@@ -436,6 +436,7 @@ class OffersMade(_message.Message):
     PUBLISHER_NAME_FIELD_NUMBER: _builtins.int
     PLACEMENT_NAME_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
+    TEST_PAGE_VIEW_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     held_at_ms: _builtins.int
     @_builtins.property
@@ -448,6 +449,8 @@ class OffersMade(_message.Message):
     def placement_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def test_page_view(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
@@ -458,10 +461,11 @@ class OffersMade(_message.Message):
         publisher_name: _abc.Iterable[_builtins.int] | None = ...,
         placement_name: _abc.Iterable[_builtins.int] | None = ...,
         names: _abc.Iterable[_builtins.str] | None = ...,
+        test_page_view: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_at_ms", b"held_at_ms", "names", b"names", "placement_count", b"placement_count", "placement_name", b"placement_name", "publisher_name", b"publisher_name", "schema_version", b"schema_version", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_at_ms", b"held_at_ms", "names", b"names", "placement_count", b"placement_count", "placement_name", b"placement_name", "publisher_name", b"publisher_name", "schema_version", b"schema_version", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
