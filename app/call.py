@@ -9,7 +9,7 @@ from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_status import rpc_status
 
-from client.errors import failure_of
+from client.errors import FieldViolation, failure_of
 from common.errors import BackendUnavailable, FieldError, InvalidInput
 from protos import (
     billing_pb2,
@@ -44,7 +44,7 @@ _FILES = (
 )
 _TIMEOUT_S = 10.0
 
-__all__ = ["call", "methods"]
+__all__ = ["call", "field_error", "methods"]
 
 
 def methods() -> dict[str, MethodDescriptor]:
@@ -80,6 +80,12 @@ def call(target: str, api_key: str, method_name: str, request_json: str) -> dict
     return json_format.MessageToDict(answer_type.FromString(data), preserving_proto_field_name=True)
 
 
+def field_error(violation: FieldViolation) -> FieldError:
+    """A description is what was wrong and the remedy in one, as `accounts.grpc_edge` writes it."""
+    value, _, remedy = violation.description.partition(" — ")
+    return FieldError(violation.field, value, remedy)
+
+
 def _refused(error: Any, target: str, path: str) -> Exception:
     if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         return BackendUnavailable(f"no answer from {target}: {error.details()}; is `haat serve` running there?")
@@ -88,5 +94,5 @@ def _refused(error: Any, target: str, path: str) -> Exception:
         return BackendUnavailable(f"{path} at {target} failed with {error.code().name}: {error.details()}")
     failure = failure_of(path, error)
     if failure.errors:
-        return InvalidInput([FieldError(v.field, error.code().name, v.description) for v in failure.errors])
+        return InvalidInput([field_error(violation) for violation in failure.errors])
     return failure
