@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import tracemalloc
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,8 @@ def test_vendors_are_kept_as_they_were_named(ranges: list[tuple[int, int]]) -> N
     named = {vendor for first, last in ranges for vendor in range(first, last + 1)}
     field = sum(1 << (80 - vendor) for vendor in named)
 
-    for kept in (VendorIds(ranges), VendorIds.of_field(field, 80)):
+    both: tuple[Set[int], ...] = (VendorIds(ranges), VendorIds.of_field(field, 80))
+    for kept in both:
         assert kept == named
         assert (len(kept), list(kept)) == (len(named), sorted(named))
         assert [vendor in kept for vendor in range(82)] == [vendor in named for vendor in range(82)]
