@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.call import field_error
+from app.call import call, field_error, methods
 from app.money_commands import show_changes
 from client.errors import FieldViolation
-from common.errors import FieldError
+from common.errors import FieldError, InvalidInput
 
 CHANGE = {
     "change_number": "7", "at_ms": "1700000000000", "action": "ChangeBudget", "kind": "campaign", "id": "c1",
@@ -24,6 +24,14 @@ def test_a_change_that_changed_nothing_is_in_the_history(capsys: pytest.CaptureF
     nothing, something = capsys.readouterr().out.splitlines()[-2:]
     assert "nothing" in nothing
     assert '{"total_micros": 5} → {"total_micros": 9}' in something
+
+
+def test_a_method_that_two_services_have_is_asked_for_with_its_service() -> None:
+    with pytest.raises(InvalidInput, match="PublisherService/GetStatement or ModerationService/GetStatement"):
+        call("127.0.0.1:1", "", "GetStatement", "{}")
+
+    (wanted,) = methods()["PublisherService/GetStatement"]
+    assert wanted.full_name == "haat.publishers.v1.PublisherService.GetStatement"
 
 
 def test_a_refused_field_is_told_with_its_value_and_the_remedy() -> None:
