@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import grpc
@@ -9,7 +10,7 @@ from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_status import rpc_status
 
-from client.errors import failure_of
+from client.errors import FieldViolation, failure_of
 from common.errors import BackendUnavailable, FieldError, InvalidInput
 from protos import (
     billing_pb2,
@@ -44,26 +45,33 @@ _FILES = (
 )
 _TIMEOUT_S = 10.0
 
-__all__ = ["call", "methods"]
+__all__ = ["call", "field_error", "methods"]
 
 
-def methods() -> dict[str, MethodDescriptor]:
-    """Every unary method by its name, `HoldAuction`, and by `package.Service/HoldAuction`."""
-    found: dict[str, MethodDescriptor] = {}
+def methods() -> dict[str, list[MethodDescriptor]]:
+    """Every unary method by its name, `HoldAuction`, by `AuctionService/HoldAuction` and by that with its package; two
+    services may have methods of one name.
+    """
+    found: defaultdict[str, list[MethodDescriptor]] = defaultdict(list)
     for file in _FILES:
         for service in file.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 if not method.client_streaming:
-                    found[method.name] = found[f"{service.full_name}/{method.name}"] = method
-    return found
+                    for name in (method.name, f"{service.name}/{method.name}", f"{service.full_name}/{method.name}"):
+                        found[name].append(method)
+    return dict(found)
 
 
 def call(target: str, api_key: str, method_name: str, request_json: str) -> dict[str, Any]:
     """The answer as JSON's dictionary. InvalidInput when the method or the request is not known or is refused."""
-    method = methods().get(method_name)
-    if method is None:
+    found = methods().get(method_name, [])
+    if not found:
         known = ", ".join(sorted(name for name in methods() if "/" not in name))
         raise InvalidInput([FieldError("METHOD", method_name[:100], f"give one of {known}")])
+    if len(found) > 1:
+        which = " or ".join(f"{one.containing_service.name}/{one.name}" for one in found)
+        raise InvalidInput([FieldError("METHOD", f"{method_name} is of several services", f"give {which}")])
+    method = found[0]
     request = message_factory.GetMessageClass(method.input_type)()
     try:
         json_format.Parse(request_json, request)
@@ -80,6 +88,12 @@ def call(target: str, api_key: str, method_name: str, request_json: str) -> dict
     return json_format.MessageToDict(answer_type.FromString(data), preserving_proto_field_name=True)
 
 
+def field_error(violation: FieldViolation) -> FieldError:
+    """A description is what was wrong and the remedy in one, as `accounts.grpc_edge` writes it."""
+    value, _, remedy = violation.description.partition(" — ")
+    return FieldError(violation.field, value, remedy)
+
+
 def _refused(error: Any, target: str, path: str) -> Exception:
     if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         return BackendUnavailable(f"no answer from {target}: {error.details()}; is `haat serve` running there?")
@@ -88,5 +102,5 @@ def _refused(error: Any, target: str, path: str) -> Exception:
         return BackendUnavailable(f"{path} at {target} failed with {error.code().name}: {error.details()}")
     failure = failure_of(path, error)
     if failure.errors:
-        return InvalidInput([FieldError(v.field, error.code().name, v.description) for v in failure.errors])
+        return InvalidInput([field_error(violation) for violation in failure.errors])
     return failure

@@ -238,8 +238,10 @@ def _difference(change: Mapping[str, Any]) -> str:
     if not change.get("before_json"):
         return "made"
     before, after = json.loads(change["before_json"]), json.loads(change["after_json"])
-    parts = [f"{name}: {_short(before.get(name))} → {_short(after.get(name))}" for name in change["changed_fields"]]
-    return "; ".join(parts)
+    # A write that said what was so already is in the history too, and JSON has no empty lists.
+    fields = change.get("changed_fields", ())
+    parts = [f"{name}: {_short(before.get(name))} → {_short(after.get(name))}" for name in fields]
+    return "; ".join(parts) or "nothing"
 
 
 def _short(value: object) -> str:

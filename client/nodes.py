@@ -52,6 +52,7 @@ class NodePeers:
                 nodes_pb2.ForwardedNotice(
                     kind=n.kind, impression_id=n.impression_id, order_id=n.order_id, validity=n.validity,
                     from_browser=n.from_browser,
+                    publisher_id=n.publisher_id,
                 )
                 for n in notices
             ],

@@ -6,6 +6,7 @@ import base64
 import binascii
 
 _LONGEST_SEGMENT = 8_192
+_LARGEST_FIBONACCI = 0xFFFF
 
 
 class BitReader:
@@ -52,12 +53,15 @@ class BitReader:
         return frozenset(at for at in range(1, width + 1) if field >> (width - at) & 1)
 
     def fibonacci(self) -> int:
-        """A number in Fibonacci coding, which ends with two ones in a row (Global Privacy Platform, GPP String)."""
+        """A number in Fibonacci coding, which ends with two ones in a row (Global Privacy Platform, GPP String);
+        ValueError when it has more than 16 bits.
+        """
         total, last, smaller, larger = 0, 0, 1, 2
-        while True:
+        while smaller <= _LARGEST_FIBONACCI:
             bit = self.take(1)
             if bit and last:
                 return total
             if bit:
                 total += smaller
             last, smaller, larger = bit, larger, smaller + larger
+        raise ValueError(f"a number beyond {_LARGEST_FIBONACCI} in Fibonacci coding")

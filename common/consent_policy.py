@@ -6,7 +6,7 @@ cannot be decoded grants nothing and raises nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,6 +35,9 @@ _PURPOSES: Final[dict[Permission, tuple[int, ...]]] = {
     Permission.SHARE: (1, 4),
 }
 BASIC_ADS: Final = 2
+# What can be read, with -1 and 0, by which pages say that no section applies, and 3 and 4, which hold no choices: the
+# header and the signatures (IAB Tech Lab, GPP section information).
+_KNOWN_SECTIONS: Final = frozenset({-1, 0, 3, 4, gpp.TCF_EU, gpp.US_PRIVACY_V1, *gpp.US_SECTIONS})
 _PRECISE_LOCATION: Final = 1
 
 
@@ -82,10 +85,11 @@ class ConsentPolicy:
             reasons.append(broken)
         if self._gdpr_applies(signals):
             regimes.append("gdpr")
-            allowed, basic = self._under_gdpr(
-                signals.tc_string or sections.get(gpp.TCF_EU, ""), self.vendor_id, reasons
-            )
+            allowed, basic = self._under_gdpr(_tc_strings(signals, sections), self.vendor_id, reasons)
             permissions &= allowed
+        if unknown := sorted(set(_applying(signals, sections)) - _KNOWN_SECTIONS):
+            permissions = Permission.NONE
+            reasons.append(f"no decoder for the GPP sections {', '.join(map(str, unknown))}")
         us = _us_sections(signals, sections)
         if us or signals.us_privacy or signals.country == "US":
             regimes.append("us")
@@ -114,24 +118,33 @@ class ConsentPolicy:
         if not self._gdpr_applies(signals):
             return True
         sections, _ = _sections(signals)
-        allowed, _ = self._under_gdpr(signals.tc_string or sections.get(gpp.TCF_EU, ""), vendor_id, [])
+        allowed, _ = self._under_gdpr(_tc_strings(signals, sections), vendor_id, [])
         return bool(allowed & Permission.SHARE)
 
     def _gdpr_applies(self, signals: ConsentSignals) -> bool:
-        if signals.gdpr is not None:
-            return signals.gdpr
-        if gpp.TCF_EU in signals.gpp_sid:
+        if signals.gdpr or gpp.TCF_EU in signals.gpp_sid:
             return True
+        if signals.gdpr is not None:
+            return False
         if signals.country:
             return signals.country in GDPR_COUNTRIES
         if signals.gpp_sid or signals.us_privacy:
             return False
         return self.gdpr_where_unknown
 
-    def _under_gdpr(self, tc_string: str, vendor_id: int, reasons: list[str]) -> tuple[Permission, bool]:
-        if not tc_string:
+    def _under_gdpr(self, tc_strings: Sequence[str], vendor_id: int, reasons: list[str]) -> tuple[Permission, bool]:
+        """What all of the TC strings allow, and whether they all give a basis for basic ads."""
+        if not tc_strings:
             reasons.append("GDPR applies and there is no TC string")
             return Permission.NONE, False
+        allowed, basic = _EVERYTHING, True
+        for tc_string in tc_strings:
+            permissions, basic_too = self._under_tc_string(tc_string, vendor_id, reasons)
+            allowed &= permissions
+            basic = basic and basic_too
+        return allowed, basic
+
+    def _under_tc_string(self, tc_string: str, vendor_id: int, reasons: list[str]) -> tuple[Permission, bool]:
         try:
             tc = tcf.decode(tc_string)
         except ValueError as error:
@@ -170,12 +183,20 @@ def _sections(signals: ConsentSignals) -> tuple[dict[int, str], str]:
         return {}, f"the GPP string cannot be read: {error}"
 
 
+def _tc_strings(signals: ConsentSignals, sections: Mapping[int, str]) -> list[str]:
+    """The TC strings that came, beside the GPP string and in it: where they differ, both count."""
+    return [text for text in dict.fromkeys((signals.tc_string, sections.get(gpp.TCF_EU, ""))) if text]
+
+
+def _applying(signals: ConsentSignals, sections: Mapping[int, str]) -> tuple[int, ...]:
+    """The sections that apply; where `gpp_sid` is not said, all that are there."""
+    return signals.gpp_sid or tuple(sections)
+
+
 def _us_sections(signals: ConsentSignals, sections: Mapping[int, str]) -> dict[int, str]:
-    """The US sections that apply; where `gpp_sid` is not said, all that are there."""
-    applying = signals.gpp_sid or tuple(sections)
     return {
         number: sections.get(number, "")
-        for number in applying
+        for number in _applying(signals, sections)
         if number == gpp.US_PRIVACY_V1 or number in gpp.US_SECTIONS
     }
 

@@ -6,19 +6,23 @@ mandatory for strings made after 28 February 2026; older strings stay valid with
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from typing import Final
 
 from common.bits import BitReader
+from common.vendor_ids import VendorIds
 
 # 2026-03-01 00:00 UTC in the string's unit of tenths of a second.
 DISCLOSURE_MANDATORY_FROM_DS: Final = 17_723_232_000
 CONSENT_ONLY: Final = frozenset({1, 3, 4, 5, 6})
 _LONGEST_STRING = 16_384
+# Real ones are shorter; what is longer is read each time, so that nobody fills the memory with them.
+_LONGEST_KEPT = 2_048
 _MOST_VENDORS = 0xFFFF
-_MOST_RESTRICTIONS = 200_000
 _DISCLOSED_VENDORS = 1
 _PURPOSES = 24
 _FEATURES = 12
@@ -40,6 +44,28 @@ class Basis(IntEnum):
     LEGITIMATE_INTEREST = 2
 
 
+class Restrictions(Mapping[tuple[int, int], Restriction]):
+    """What publishers restrict, by (purpose, vendor); kept by runs of vendors."""
+
+    def __init__(self, vendors: Mapping[tuple[int, Restriction], VendorIds]) -> None:
+        self._vendors = vendors
+
+    def __getitem__(self, key: tuple[int, int]) -> Restriction:
+        purpose, vendor_id = key
+        kinds = [kind for kind in Restriction if vendor_id in self._vendors.get((purpose, kind), ())]
+        if not kinds:
+            raise KeyError(key)
+        # Two restrictions of one purpose and vendor contradict each other: nothing is left.
+        return kinds[0] if len(kinds) == 1 else Restriction.FORBIDDEN
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        pairs = ((purpose, vendor) for (purpose, _), vendors in self._vendors.items() for vendor in vendors)
+        yield from dict.fromkeys(pairs)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 @dataclass(frozen=True, slots=True)
 class TcString:
     """A decoded string; times in tenths of a second since 1970, sets hold ids from 1 on.
@@ -57,10 +83,10 @@ class TcString:
     special_features: frozenset[int]
     purpose_consents: frozenset[int]
     purpose_interests: frozenset[int]
-    vendor_consents: frozenset[int]
-    vendor_interests: frozenset[int]
-    restrictions: dict[tuple[int, int], Restriction]
-    disclosed_vendors: frozenset[int] | None
+    vendor_consents: Set[int]
+    vendor_interests: Set[int]
+    restrictions: Mapping[tuple[int, int], Restriction]
+    disclosed_vendors: Set[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +98,19 @@ class Vendor:
     flexible: frozenset[int] = field(default_factory=frozenset)
 
 
-@lru_cache(maxsize=4096)
 def decode(text: str) -> TcString:
     """The string's content. ValueError when it is no TC string of version 2 or is cut off."""
     if len(text) > _LONGEST_STRING:
         raise ValueError(f"a TC string of {len(text)} characters: at most {_LONGEST_STRING} are read")
+    return _decode(text) if len(text) > _LONGEST_KEPT else _kept(text)
+
+
+@lru_cache(maxsize=2048)
+def _kept(text: str) -> TcString:
+    return _decode(text)
+
+
+def _decode(text: str) -> TcString:
     core, *segments = text.split(".")
     bits = BitReader(core)
     version = bits.take(6)
@@ -143,46 +177,37 @@ def _declared_basis(purpose: int, declared: Vendor | None) -> Basis:
     return Basis.LEGITIMATE_INTEREST if purpose in declared.interests else Basis.NOTHING
 
 
-def _vendors(bits: BitReader) -> frozenset[int]:
+def _vendors(bits: BitReader) -> VendorIds:
     """A set of vendors: a bit field, or ranges."""
     most = bits.take(16)
     if not bits.flag():
-        return bits.ids(most)
-    return frozenset(_ranges(bits, most))
+        return VendorIds.of_field(bits.take(most), most)
+    return VendorIds(_ranges(bits, most))
 
 
-def _ranges(bits: BitReader, most: int) -> set[int]:
-    found: set[int] = set()
-    named = 0
+def _ranges(bits: BitReader, most: int) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
     for _ in range(bits.take(12)):
         is_range = bits.flag()
         first = bits.take(16)
         last = bits.take(16) if is_range else first
-        named += last - first + 1
-        # A short string can name ranges that overlap a thousand times over.
-        if not 0 < first <= last <= most or named > _MOST_VENDORS:
+        if not 0 < first <= last <= most:
             raise ValueError(f"vendors {first} to {last} are no range within 1 to {most}")
-        found.update(range(first, last + 1))
+        found.append((first, last))
     return found
 
 
-def _restrictions(bits: BitReader) -> dict[tuple[int, int], Restriction]:
-    restrictions: dict[tuple[int, int], Restriction] = {}
+def _restrictions(bits: BitReader) -> Restrictions:
+    ranges: defaultdict[tuple[int, Restriction], list[tuple[int, int]]] = defaultdict(list)
     for _ in range(bits.take(12)):
         purpose, kind = bits.take(6), bits.take(2)
         vendors = _ranges(bits, _MOST_VENDORS)
-        if len(restrictions) + len(vendors) > _MOST_RESTRICTIONS:
-            raise ValueError(f"more than {_MOST_RESTRICTIONS} publisher restrictions")
-        if kind > Restriction.LEGITIMATE_INTEREST:
-            continue  # reserved by the standard
-        for vendor in vendors:
-            before = restrictions.get((purpose, vendor))
-            # Two restrictions of one purpose and vendor contradict each other: nothing is left.
-            restrictions[purpose, vendor] = Restriction(kind) if before in (None, kind) else Restriction.FORBIDDEN
-    return restrictions
+        if kind <= Restriction.LEGITIMATE_INTEREST:  # the one beyond is reserved by the standard
+            ranges[purpose, Restriction(kind)] += vendors
+    return Restrictions({key: VendorIds(named) for key, named in ranges.items()})
 
 
-def _disclosed(segments: list[str]) -> frozenset[int] | None:
+def _disclosed(segments: Sequence[str]) -> VendorIds | None:
     disclosed = None
     for segment in segments:
         bits = BitReader(segment)

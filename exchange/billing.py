@@ -66,7 +66,8 @@ class Notice(msgspec.Struct, frozen=True, gc=False):
     """Something happened to an ad; `order_id` tells conversions of one ad apart.
 
     `validity` is a code of exchange.invalid_traffic: what is not 0 is recorded, and neither counted nor billed.
-    `from_browser`: whoever knows the ad has yet to look whether a person could have done it.
+    `from_browser`: whoever knows the ad has yet to look whether a person could have done it. `publisher_id` is the
+    storefront whose server says so, which knows of no ads but its own; empty: whoever holds a token of the ad.
     """
 
     kind: int
@@ -74,6 +75,7 @@ class Notice(msgspec.Struct, frozen=True, gc=False):
     order_id: str = ""
     validity: int = 0
     from_browser: bool = False
+    publisher_id: str = ""
 
 
 class NoticeOutcome(msgspec.Struct, frozen=True, gc=False):
@@ -138,6 +140,9 @@ class _Deciding:
         hold = self.decision.holds.get(notice.impression_id) or self._known.find(notice.impression_id)
         if hold is None:
             return NoticeOutcome(self._absent(notice.impression_id))
+        if notice.publisher_id and hold.publisher_id not in ("", notice.publisher_id):
+            # Another tenant's ad is not found, as if it did not exist.
+            return NoticeOutcome(Verdict.UNKNOWN)
         if self._known.terms.run_out(hold, self._now_ms):
             return NoticeOutcome(Verdict.EXPIRED, currency=hold.currency)
         if _said_before(hold, notice):

@@ -80,7 +80,7 @@ def checked_line_item(draft: LineItem, errors: Errors, field: str = "line_item")
     _require(f"{field}.campaign_id", draft.campaign_id, errors)
     name = checked_name(f"{field}.name", draft.name, errors)
     if draft.strategy not in list(Strategy):
-        remedy = "choose brand campaign, contextual or retarget"
+        remedy = "choose brand campaign, contextual, retarget or look-alike"
         errors.append(FieldError(f"{field}.strategy", f"is {draft.strategy}", remedy))
     if draft.pricing_model not in list(PricingModel):
         errors.append(FieldError(f"{field}.pricing_model", f"is {draft.pricing_model}", "choose CPM, CPC, CPA or vCPM"))

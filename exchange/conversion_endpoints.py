@@ -22,6 +22,7 @@ from common.clock import Clock
 from common.errors import BackendUnavailable
 from exchange.billing import Kind, Notice, NoticeOutcome, Verdict
 from exchange.event_endpoints import PIXEL, TakeNotices
+from exchange.http_bodies import body_within
 from exchange.tokens import MOST_TOKEN_CHARS, Token, TokenKind, TokenRefusal, Tokens, tenant_bytes
 
 BODY_LIMIT_BYTES: Final = 256 * 1024
@@ -104,7 +105,7 @@ class ConversionEndpoints:
         return Response(PIXEL, media_type="image/gif", headers=_NO_STORE)
 
     async def _call(self, request: Request) -> Response:
-        body = await _body(request)
+        body = await body_within(request, BODY_LIMIT_BYTES)
         if body is None:
             return _refused(413, f"send at most {BODY_LIMIT_BYTES} bytes")
         try:
@@ -228,13 +229,3 @@ def _absent(token: Token | TokenRefusal) -> dict[str, object]:
 def _refused(status_code: int, why: str) -> Response:
     headers = {**_NO_STORE, "retry-after": "1"} if status_code == 503 else _NO_STORE
     return Response(msgspec.json.encode({"error": why}), status_code, headers=headers, media_type=_JSON)
-
-
-async def _body(request: Request) -> bytes | None:
-    """The body, or None when it is too long; no more of it is read then."""
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > BODY_LIMIT_BYTES:
-            return None
-    return bytes(data)

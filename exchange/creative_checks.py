@@ -9,6 +9,7 @@ import msgspec
 from common.errors import FieldError
 from exchange.campaign_text import checked_text, checked_url
 from exchange.campaign_values import Creative, ReviewState
+from exchange.landing_pages import CLICK_ID
 from exchange.ports import MediaFile
 from exchange.request import Format
 
@@ -28,6 +29,7 @@ _ATTRIBUTES = (*range(1, 19), *range(500, 1_000))
 SKIPPABLE_ATTRIBUTE = 16
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}")
+_SITE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _APP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _NO_VIDEO = {"mime": "", "protocol": 0, "skippable": False, "media_files": ()}
 
@@ -66,7 +68,7 @@ def checked_creative(draft: Creative, errors: Errors) -> Creative:
         call_to_action=checked_text(f"{field}.call_to_action", draft.call_to_action, 40, errors),
         image_url=checked_url(f"{field}.image_url", draft.image_url, errors, required=False),
         icon_url=checked_url(f"{field}.icon_url", draft.icon_url, errors, required=False),
-        landing_url=checked_url(f"{field}.landing_url", draft.landing_url, errors, required=True),
+        landing_url=_checked_landing(f"{field}.landing_url", draft.landing_url, errors),
         video_url=checked_url(f"{field}.video_url", draft.video_url, errors, required=video),
         product_id=checked_text(f"{field}.product_id", draft.product_id, 100, errors),
         category=checked_text(f"{field}.category", draft.category, 100, errors).lower(),
@@ -94,6 +96,15 @@ def changed_creative(current: Creative, wanted: Creative) -> Creative | None:
     if changed == current:
         return None
     return msgspec.structs.replace(changed, review_state=ReviewState.PENDING, revision=current.revision + 1)
+
+
+def _checked_landing(field: str, url: str, errors: Errors) -> str:
+    """A landing page. Behind its host it may hold the macro of the click's id, with the braces that no address has."""
+    url = url.strip()
+    site = _SITE.match(url)
+    begins = site.end() if site else 0
+    checked_url(field, url[:begins] + url[begins:].replace(CLICK_ID, "CLICK_ID"), errors, required=True)
+    return url
 
 
 def _check_size(field: str, draft: Creative, filmed: bool, errors: Errors) -> None:

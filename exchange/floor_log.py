@@ -57,7 +57,9 @@ class Trained(msgspec.Struct, frozen=True):
 
 
 def segments(batches: Iterable[AuctionColumns], read: Callable[[bytes, int], PageView | None]) -> dict[str, Placed]:
-    """Second-price placements by segment; each also counts for its wider segment. `read` reads a recorded page view."""
+    """Second-price placements by segment; each also counts for its wider segment. `read` reads a recorded page view;
+    tests, which earn nothing, are left out.
+    """
     found: dict[str, Placed] = defaultdict(lambda: Placed([], [], [], [], []))
     count = 0
     for columns in batches:
@@ -65,7 +67,7 @@ def segments(batches: Iterable[AuctionColumns], read: Callable[[bytes, int], Pag
         place = 0
         for page, placements in enumerate(columns.placement_count.tolist()):
             view = read(columns.page_view[page], columns.held_at_ms)
-            if view is None or int(columns.price_rule[page]) != PriceRule.SECOND_PRICE:
+            if view is None or view.test or int(columns.price_rule[page]) != PriceRule.SECOND_PRICE:
                 place += placements
                 continue
             for placement in view.placements[:placements]:

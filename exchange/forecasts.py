@@ -123,7 +123,8 @@ class Forecasts:
             view = self._read(data, at_ms)
         except InvalidInput:
             return None
-        return view
+        # Nobody will see what is tried out.
+        return None if view.test else view
 
     def _seen_share(self, sample: Sample, covered: _Covered) -> float:
         """Which part of what was sold was seen, by the notices of the same time; 1 where there are none."""

@@ -84,7 +84,10 @@ class Forwarding:
         if node.written_off:
             self.lost += len(event.notices)
             return 0
-        notices = [Notice(n.kind, n.impression_id, n.order_id, n.validity, n.from_browser) for n in event.notices]
+        notices = [
+            Notice(n.kind, n.impression_id, n.order_id, n.validity, n.from_browser, n.publisher_id)
+            for n in event.notices
+        ]
         await self._peers.take_notices(node, event.said_at_ms, notices)
         return len(notices)
 

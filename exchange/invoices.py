@@ -78,7 +78,7 @@ class Invoices:
             if (before := _before(unit, write, digest)) is not None:
                 return before
             lines = unit.unbilled(billed.number, currency, month)
-            if not lines:
+            if not any(line.amount_micros for line in lines):
                 raise Conflict(f"nothing of {asked.month} is left to be billed to this advertiser")
             net = sum(line.amount_micros for line in lines)
             draft = Invoice(

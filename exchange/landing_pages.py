@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 # The macro as it is written, and as an address holds it after percent-encoding.
+CLICK_ID: Final = "${CLICK_ID}"
 _CLICK_ID: Final = re.compile(r"\$\{CLICK_ID\}|%24%7BCLICK_ID%7D", re.IGNORECASE)
 
 # What has a meaning in an address and stays as it is; a percent sign was put there by the advertiser.

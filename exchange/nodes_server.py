@@ -52,7 +52,14 @@ class NodeServer:
             raise NotFound(f"owner: this is node {self._number} and not {request.owner}")
         notices = [
             judged(
-                Notice(int(said.kind), said.impression_id, said.order_id, said.validity, said.from_browser),
+                Notice(
+                    int(said.kind),
+                    said.impression_id,
+                    said.order_id,
+                    said.validity,
+                    said.from_browser,
+                    said.publisher_id,
+                ),
                 self._find(said.impression_id),
                 request.said_at_ms,
             )

@@ -166,7 +166,8 @@ class NoticeRouter:
                 _log.warning("what is said of ads of node %s waits in the log: %s", owner.name, error)
                 self._away.add(owner.name)
             waiting = tuple(
-                NoticeForwarded(n.kind, n.impression_id, n.order_id, n.validity, n.from_browser) for n in notices
+                NoticeForwarded(n.kind, n.impression_id, n.order_id, n.validity, n.from_browser, n.publisher_id)
+                for n in notices
             )
             self._record(NoticesForwarded(said_at_ms, owner.number, waiting))
             await asyncio.to_thread(self._sync)

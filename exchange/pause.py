@@ -121,6 +121,7 @@ def paused_answers(
         bid_ecpm_micros=no_money,
         bid_price_micros=no_money,
         bid_reserved_micros=no_money,
+        test_page_view=np.array([page for page, view in enumerate(views) if view.test], np.uint32),
         publisher_name=publisher_name,
         placement_name=placement_name,
         names=names,

@@ -149,8 +149,9 @@ class Budget(msgspec.Struct, frozen=True):
 class Spend(msgspec.Struct, frozen=True):
     """What was billed to a line item, to be added to its own account and to its campaign's.
 
-    `kind` and `verdict` are those of exchange.billing. Without a line item the outside `bidder` pays. What has a
-    currency is posted to the balances too; the publisher and the placement are empty when they are not known.
+    `kind` and `verdict` are those of exchange.billing, `corrects_kind` is what a correction takes back. Without a line
+    item the outside `bidder` pays. What has a currency is posted to the balances too; the publisher and the placement
+    are empty when they are not known.
     """
 
     line_item_number: int
@@ -163,6 +164,7 @@ class Spend(msgspec.Struct, frozen=True):
     bidder: str = ""
     publisher_id: str = ""
     placement_id: str = ""
+    corrects_kind: int = 0
 
 
 class BudgetLedger(Protocol):

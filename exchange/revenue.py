@@ -134,17 +134,21 @@ class Revenue:
 
 
 def offers_of(made: OffersMade) -> dict[PlacementKey, tuple[int, int]]:
-    """(offered, sold) by placement in one record; records of before do not name them."""
-    if not made.sold.size:
+    """(offered, sold) by placement in one record; records of before do not name them. Tests offer nothing."""
+    real_view = np.ones(made.placement_count.size, np.bool_)
+    real_view[made.test_page_view] = False
+    real = np.repeat(real_view, made.placement_count)
+    was_sold = made.sold[real]
+    if not was_sold.size:
         return {}
     day = made.held_at_ms // _DAY_MS
     if not made.names:
-        return {(UNKNOWN_PUBLISHER, "", day): (made.sold.size, int(made.sold.sum()))}
+        return {(UNKNOWN_PUBLISHER, "", day): (was_sold.size, int(was_sold.sum()))}
     width = len(made.names)
-    keys = np.repeat(made.publisher_name, made.placement_count) * width + made.placement_name
+    keys = (np.repeat(made.publisher_name, made.placement_count) * width + made.placement_name)[real]
     distinct, row = np.unique(keys, return_inverse=True)
     offered = np.bincount(row).tolist()
-    sold = np.bincount(row[made.sold], minlength=len(distinct)).tolist()
+    sold = np.bincount(row[was_sold], minlength=len(distinct)).tolist()
     return {
         (made.names[key // width] or UNKNOWN_PUBLISHER, made.names[key % width], day): (all_of, sold_of)
         for key, all_of, sold_of in zip(distinct.tolist(), offered, sold, strict=True)

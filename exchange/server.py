@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 from google.rpc import status_pb2
 
-from accounts.grpc_edge import Context, abort, caller, parse, status_of
+from accounts.grpc_edge import Caller, Context, abort, caller, parse, status_of
 from accounts.ports import ApiKeys
 from common.clock import Clock
 from common.errors import BackendUnavailable, FieldError, HaatError, InvalidInput
@@ -79,17 +79,19 @@ class AuctionCalls:
             {
                 "HoldAuction": unary(cast(Any, self._guarded(self._hold_auction))),
                 "HoldAuctions": unary(cast(Any, self._guarded(self._hold_batch))),
-                "ReportNotices": unary(cast(Any, self._guarded(self._report_notices))),
+                "ReportNotices": unary(cast(Any, self._guarded(self._report_notices, self._speaks_for))),
                 "StreamAuctions": stream(cast(Any, self._stream)),
             },
         )
 
     def _guarded(
-        self, answer: Callable[[bytes, str], Awaitable[bytes]]
+        self, answer: Callable[[bytes, str], Awaitable[bytes]], who: Callable[[Context], str] | None = None
     ) -> Callable[[bytes, Context], Awaitable[bytes]]:
+        who = who or self._publisher
+
         async def handle(data: bytes, context: Context) -> bytes:
             try:
-                return await answer(data, self._publisher(context))
+                return await answer(data, who(context))
             except HaatError as error:
                 refused = error
             except Exception:
@@ -101,8 +103,16 @@ class AuctionCalls:
 
     def _publisher(self, context: Context) -> str:
         """The tenant that the caller's key belongs to: whose page views these are."""
+        return self._caller(context).tenant_id
+
+    def _speaks_for(self, context: Context) -> str:
+        """The tenant whose ads the caller may speak of; empty: everybody's, for operators."""
+        found = self._caller(context)
+        return "" if found.role == "operator" else found.tenant_id
+
+    def _caller(self, context: Context) -> Caller:
         metadata = cast("Iterable[tuple[str, str | bytes]] | None", context.invocation_metadata())
-        return caller(self._keys, metadata, *ROLES).tenant_id
+        return caller(self._keys, metadata, *ROLES)
 
     def batched_by(self, batcher: Batcher) -> AuctionCalls:
         """The same calls for another door, whose single page views are collected as it takes them in."""
@@ -211,9 +221,9 @@ class AuctionCalls:
             refused = pb.AnswerBatch(batch_id=batch_id, error=status_of(trouble))
         return refused.SerializeToString()
 
-    async def _report_notices(self, data: bytes, _: str) -> bytes:
+    async def _report_notices(self, data: bytes, publisher_id: str) -> bytes:
         batch = parse(pb.NoticeBatch, data, self._max_message_bytes)
-        notices = _notices(batch)
+        notices = _notices(batch, publisher_id)
         outcomes = await self._take_notices(notices)
         return pb.NoticeOutcomes(
             outcomes=[
@@ -227,7 +237,7 @@ class AuctionCalls:
         ).SerializeToString()
 
 
-def _notices(batch: pb.NoticeBatch) -> list[Notice]:
+def _notices(batch: pb.NoticeBatch, publisher_id: str) -> list[Notice]:
     errors: list[FieldError] = []
     if len(batch.notices) > NOTICES_LIMIT:
         raise InvalidInput([FieldError("notices", f"{len(batch.notices)} of them", f"give at most {NOTICES_LIMIT}")])
@@ -243,7 +253,7 @@ def _notices(batch: pb.NoticeBatch) -> list[Notice]:
         if int(notice.kind) == Kind.CONVERSION and not 0 < len(notice.order_id) <= 64:
             shown = repr(notice.order_id[:20])
             errors.append(FieldError(f"notices[{index}].order_id", shown, "name the order in 1 to 64 characters"))
-        notices.append(Notice(Kind(notice.kind), notice.impression_id, notice.order_id))
+        notices.append(Notice(Kind(notice.kind), notice.impression_id, notice.order_id, publisher_id=publisher_id))
     if errors:
         raise InvalidInput(errors)
     return notices

@@ -32,11 +32,13 @@ class Sale(msgspec.Struct):
     spend_micros: int = 0
 
     def count(self, spend: Spend) -> None:
-        """Add one notice."""
+        """Add one notice, or take back what one had added."""
+        taken_back = spend.kind == Kind.CORRECTION
+        kind, step = (spend.corrects_kind, -1) if taken_back else (spend.kind, 1)
         if spend.verdict in _COUNTED:
-            self.impressions += spend.kind == Kind.IMPRESSION
-            self.clicks += spend.kind == Kind.CLICK
-            self.conversions += spend.kind == Kind.CONVERSION
+            self.impressions += step * (kind == Kind.IMPRESSION)
+            self.clicks += step * (kind == Kind.CLICK)
+            self.conversions += step * (kind == Kind.CONVERSION)
         self.spend_micros += spend.billed_micros
 
 

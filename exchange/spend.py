@@ -61,6 +61,9 @@ class SpendProjector:
                 self.unreadable += 1
                 continue
             for notice in event.notices:
+                # Nobody pays for a test, so it is on no invoice and in no publisher's revenue either.
+                if notice.test:
+                    continue
                 spends.append(
                     Spend(
                         line_item_number=notice.line_item_number,
@@ -74,6 +77,7 @@ class SpendProjector:
                         bidder=notice.bidder,
                         publisher_id=notice.publisher_id,
                         placement_id=notice.placement_id,
+                        corrects_kind=notice.corrects_kind,
                     )
                 )
                 if notice.kind in (Kind.IMPRESSION, Kind.VIEWABLE) and notice.verdict != Verdict.INVALID:

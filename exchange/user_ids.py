@@ -21,6 +21,7 @@ MOST_IDS: Final = 64
 COOKIE_LIMIT_BYTES: Final = 4_000
 ID_LASTS: Final = timedelta(days=14)
 COOKIE_LASTS: Final = timedelta(days=90)
+_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, binascii.Error)
 
 
 class UserIds(msgspec.Struct, frozen=True):
@@ -56,13 +57,18 @@ def read_cookie(value: str) -> UserIds:
         content: Any = msgspec.json.decode(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
         entries = content.get("tempUIDs") or {}
         ids = {
-            str(bidder): (entry["uid"], int(datetime.fromisoformat(entry["expires"]).timestamp() * 1000))
+            str(bidder): (entry["uid"], _ms_of(entry["expires"]))
             for bidder, entry in list(entries.items())[:MOST_IDS]
             if isinstance(entry["uid"], str) and 0 < len(entry["uid"]) <= UID_LIMIT
         }
         return UserIds(ids, content.get("optout") is True)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, binascii.Error, msgspec.DecodeError):
+    except (*_UNREADABLE, msgspec.DecodeError):
         return UserIds()
+
+
+def _ms_of(expires: str) -> int:
+    # In UTC, so that what would be written back as the year 10000 overflows here.
+    return int(datetime.fromisoformat(expires).astimezone(UTC).timestamp() * 1000)
 
 
 def cookie_value(ids: UserIds) -> str:

@@ -6,6 +6,7 @@ Without consent nothing is set and nobody is to be synced with: no cookie, an em
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 from urllib.parse import quote
@@ -19,12 +20,16 @@ from common.clock import Clock
 from common.consent import Permission
 from common.consent_policy import Verdict
 from common.consent_signals import ConsentSignals
+from exchange.http_bodies import body_within
 from exchange.user_ids import COOKIE, UID_LIMIT, UserIds, read_cookie, set_cookie
 
 BODY_LIMIT_BYTES: Final = 64 * 1024
 MOST_SYNCS: Final = 8
 _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _NEEDED = Permission.REMEMBER | Permission.SHARE
+_SECTION: Final = re.compile(r"-?[0-9]{1,4}")
+# No section has this number, so nobody can read what it says.
+_UNREADABLE: Final = 10_000
 
 
 class SyncPoint(msgspec.Struct, frozen=True):
@@ -105,15 +110,13 @@ class UserSync:
         origin = _origin_headers(request)
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=origin | _PREFLIGHT)
-        if int(request.headers.get("content-length") or 0) > BODY_LIMIT_BYTES:
+        raw = await body_within(request, BODY_LIMIT_BYTES)
+        if raw is None:
             return _json({"error": f"the body has more than {BODY_LIMIT_BYTES} bytes: name fewer bidders"}, 413, origin)
-        raw = await request.body()
         try:
             asked = msgspec.json.decode(raw or b"{}", type=CookieSyncBody)
-        except msgspec.DecodeError as error:
-            return _json({"error": f"the body is no cookie_sync request: {error}"}, 400, origin)
-        if len(raw) > BODY_LIMIT_BYTES:
-            return _json({"error": f"the body has more than {BODY_LIMIT_BYTES} bytes: name fewer bidders"}, 413, origin)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return _json({"error": f"the body is no cookie_sync request: {str(error)[:200]}"}, 400, origin)
         signals = _signals(request, asked.gdpr, asked.gdpr_consent, asked.gpp, asked.gpp_sid, asked.us_privacy)
         ids = read_cookie(request.cookies.get(COOKIE, ""))
         statuses = []
@@ -145,7 +148,8 @@ class UserSync:
         ids = read_cookie(request.cookies.get(COOKIE, ""))
         point = self._points[bidder]
         allowed = self._permits(signals) and self._policy().may_share_with(signals, point.vendor_id)
-        if not ids.opted_out and (allowed or not uid):
+        # Taking an id back needs no consent, and sets nothing in a browser that has none.
+        if not ids.opted_out and (allowed if uid else bidder in ids.ids):
             headers["set-cookie"] = set_cookie(ids.with_id(bidder, uid, self._clock.now_ms()))
         if query.get("f") == "i" or (not query.get("f") and not point.in_frame):
             return Response(_PIXEL, media_type="image/gif", headers=headers)
@@ -209,9 +213,10 @@ _PREFLIGHT: Final = {
 def _signals(
     request: Request, gdpr: int | None, tc_string: str, gpp: str, gpp_sid: str, us_privacy: str
 ) -> ConsentSignals:
-    sids = tuple(int(word) for word in gpp_sid.split(",")[:64] if word.strip().isascii() and word.strip().isdigit())
+    words = [word.strip() for word in gpp_sid.split(",")[:64]]
+    sids = tuple(int(word) if _SECTION.fullmatch(word) else _UNREADABLE for word in words if word)
     return ConsentSignals(
-        gdpr=None if gdpr is None else gdpr == 1,
+        gdpr=None if gdpr is None else gdpr != 0,
         tc_string=tc_string,
         gpp=gpp,
         gpp_sid=sids,

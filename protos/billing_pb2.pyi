@@ -498,6 +498,7 @@ class InvoiceLine(_message.Message):
     line_item_id: _builtins.str
     line_item_name: _builtins.str
     impressions: _builtins.int
+    """Below zero where an earlier invoice of the month has what was taken back since."""
     clicks: _builtins.int
     conversions: _builtins.int
     amount_micros: _builtins.int

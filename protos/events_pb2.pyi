@@ -436,6 +436,7 @@ class OffersMade(_message.Message):
     PUBLISHER_NAME_FIELD_NUMBER: _builtins.int
     PLACEMENT_NAME_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
+    TEST_PAGE_VIEW_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     held_at_ms: _builtins.int
     @_builtins.property
@@ -448,6 +449,8 @@ class OffersMade(_message.Message):
     def placement_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def test_page_view(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
@@ -458,10 +461,11 @@ class OffersMade(_message.Message):
         publisher_name: _abc.Iterable[_builtins.int] | None = ...,
         placement_name: _abc.Iterable[_builtins.int] | None = ...,
         names: _abc.Iterable[_builtins.str] | None = ...,
+        test_page_view: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_at_ms", b"held_at_ms", "names", b"names", "placement_count", b"placement_count", "placement_name", b"placement_name", "publisher_name", b"publisher_name", "schema_version", b"schema_version", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_at_ms", b"held_at_ms", "names", b"names", "placement_count", b"placement_count", "placement_name", b"placement_name", "publisher_name", b"publisher_name", "schema_version", b"schema_version", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -589,6 +593,7 @@ class NoticeForwarded(_message.Message):
     ORDER_ID_FIELD_NUMBER: _builtins.int
     VALIDITY_FIELD_NUMBER: _builtins.int
     FROM_BROWSER_FIELD_NUMBER: _builtins.int
+    PUBLISHER_ID_FIELD_NUMBER: _builtins.int
     kind: _builtins.int
     """haat.exchange.v1.Notice.Kind"""
     impression_id: _builtins.str
@@ -596,6 +601,8 @@ class NoticeForwarded(_message.Message):
     validity: _builtins.int
     """exchange.invalid_traffic.Validity, as far as it could be told without knowing the ad."""
     from_browser: _builtins.bool
+    publisher_id: _builtins.str
+    """The storefront whose server said it: it speaks of its own ads alone. Empty: whoever held the ad's token."""
     def __init__(
         self,
         *,
@@ -604,10 +611,11 @@ class NoticeForwarded(_message.Message):
         order_id: _builtins.str = ...,
         validity: _builtins.int = ...,
         from_browser: _builtins.bool = ...,
+        publisher_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_browser", b"from_browser", "impression_id", b"impression_id", "kind", b"kind", "order_id", b"order_id", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_browser", b"from_browser", "impression_id", b"impression_id", "kind", b"kind", "order_id", b"order_id", "publisher_id", b"publisher_id", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -897,7 +897,7 @@ class NoticeOutcome(_message.Message):
         VERDICT_DUPLICATE: NoticeOutcome._Verdict.ValueType  # 2
         """Said before; nothing is billed again."""
         VERDICT_UNKNOWN: NoticeOutcome._Verdict.ValueType  # 3
-        """No such impression, or it was never sold."""
+        """No such impression, it was never sold, or was sold to another storefront's page."""
         VERDICT_EXPIRED: NoticeOutcome._Verdict.ValueType  # 4
         """The reservation had run out before the notice came."""
         VERDICT_BEYOND_BUDGET: NoticeOutcome._Verdict.ValueType  # 5
@@ -913,7 +913,7 @@ class NoticeOutcome(_message.Message):
     VERDICT_DUPLICATE: NoticeOutcome.Verdict.ValueType  # 2
     """Said before; nothing is billed again."""
     VERDICT_UNKNOWN: NoticeOutcome.Verdict.ValueType  # 3
-    """No such impression, or it was never sold."""
+    """No such impression, it was never sold, or was sold to another storefront's page."""
     VERDICT_EXPIRED: NoticeOutcome.Verdict.ValueType  # 4
     """The reservation had run out before the notice came."""
     VERDICT_BEYOND_BUDGET: NoticeOutcome.Verdict.ValueType  # 5

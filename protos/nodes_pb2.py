@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from protos import exchange_pb2 as protos_dot_exchange__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12protos/nodes.proto\x12\rhaat.nodes.v1\x1a\x15protos/exchange.proto\"f\n\x10\x46orwardedNotices\x12\r\n\x05owner\x18\x01 \x01(\r\x12\x12\n\nsaid_at_ms\x18\x02 \x01(\x06\x12/\n\x07notices\x18\x03 \x03(\x0b\x32\x1e.haat.nodes.v1.ForwardedNotice\"p\n\x0f\x46orwardedNotice\x12\x0c\n\x04kind\x18\x01 \x01(\r\x12\x15\n\rimpression_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x10\n\x08validity\x18\x04 \x01(\r\x12\x14\n\x0c\x66rom_browser\x18\x05 \x01(\x08\"F\n\x11\x46orwardedOutcomes\x12\x31\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1f.haat.nodes.v1.ForwardedOutcome\"u\n\x10\x46orwardedOutcome\x12\x30\n\x07outcome\x18\x01 \x01(\x0b\x32\x1f.haat.exchange.v1.NoticeOutcome\x12\x18\n\x10line_item_number\x18\x02 \x01(\r\x12\x15\n\rclicked_at_ms\x18\x03 \x01(\x06\"H\n\x0fTakeBackRequest\x12\x15\n\rimpression_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\r\x12\x10\n\x08order_id\x18\x03 \x01(\t\"J\n\tTakenBack\x12\x12\n\ntaken_back\x18\x01 \x01(\x08\x12\x17\n\x0frefunded_micros\x18\x02 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t2\xa5\x01\n\x0bNodeService\x12P\n\x0bTakeNotices\x12\x1f.haat.nodes.v1.ForwardedNotices\x1a .haat.nodes.v1.ForwardedOutcomes\x12\x44\n\x08TakeBack\x12\x1e.haat.nodes.v1.TakeBackRequest\x1a\x18.haat.nodes.v1.TakenBackb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12protos/nodes.proto\x12\rhaat.nodes.v1\x1a\x15protos/exchange.proto\"f\n\x10\x46orwardedNotices\x12\r\n\x05owner\x18\x01 \x01(\r\x12\x12\n\nsaid_at_ms\x18\x02 \x01(\x06\x12/\n\x07notices\x18\x03 \x03(\x0b\x32\x1e.haat.nodes.v1.ForwardedNotice\"\x86\x01\n\x0f\x46orwardedNotice\x12\x0c\n\x04kind\x18\x01 \x01(\r\x12\x15\n\rimpression_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x10\n\x08validity\x18\x04 \x01(\r\x12\x14\n\x0c\x66rom_browser\x18\x05 \x01(\x08\x12\x14\n\x0cpublisher_id\x18\x06 \x01(\t\"F\n\x11\x46orwardedOutcomes\x12\x31\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1f.haat.nodes.v1.ForwardedOutcome\"u\n\x10\x46orwardedOutcome\x12\x30\n\x07outcome\x18\x01 \x01(\x0b\x32\x1f.haat.exchange.v1.NoticeOutcome\x12\x18\n\x10line_item_number\x18\x02 \x01(\r\x12\x15\n\rclicked_at_ms\x18\x03 \x01(\x06\"H\n\x0fTakeBackRequest\x12\x15\n\rimpression_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\r\x12\x10\n\x08order_id\x18\x03 \x01(\t\"J\n\tTakenBack\x12\x12\n\ntaken_back\x18\x01 \x01(\x08\x12\x17\n\x0frefunded_micros\x18\x02 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t2\xa5\x01\n\x0bNodeService\x12P\n\x0bTakeNotices\x12\x1f.haat.nodes.v1.ForwardedNotices\x1a .haat.nodes.v1.ForwardedOutcomes\x12\x44\n\x08TakeBack\x12\x1e.haat.nodes.v1.TakeBackRequest\x1a\x18.haat.nodes.v1.TakenBackb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,16 +34,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FORWARDEDNOTICES']._serialized_start=60
   _globals['_FORWARDEDNOTICES']._serialized_end=162
-  _globals['_FORWARDEDNOTICE']._serialized_start=164
-  _globals['_FORWARDEDNOTICE']._serialized_end=276
-  _globals['_FORWARDEDOUTCOMES']._serialized_start=278
-  _globals['_FORWARDEDOUTCOMES']._serialized_end=348
-  _globals['_FORWARDEDOUTCOME']._serialized_start=350
-  _globals['_FORWARDEDOUTCOME']._serialized_end=467
-  _globals['_TAKEBACKREQUEST']._serialized_start=469
-  _globals['_TAKEBACKREQUEST']._serialized_end=541
-  _globals['_TAKENBACK']._serialized_start=543
-  _globals['_TAKENBACK']._serialized_end=617
-  _globals['_NODESERVICE']._serialized_start=620
-  _globals['_NODESERVICE']._serialized_end=785
+  _globals['_FORWARDEDNOTICE']._serialized_start=165
+  _globals['_FORWARDEDNOTICE']._serialized_end=299
+  _globals['_FORWARDEDOUTCOMES']._serialized_start=301
+  _globals['_FORWARDEDOUTCOMES']._serialized_end=371
+  _globals['_FORWARDEDOUTCOME']._serialized_start=373
+  _globals['_FORWARDEDOUTCOME']._serialized_end=490
+  _globals['_TAKEBACKREQUEST']._serialized_start=492
+  _globals['_TAKEBACKREQUEST']._serialized_end=564
+  _globals['_TAKENBACK']._serialized_start=566
+  _globals['_TAKENBACK']._serialized_end=640
+  _globals['_NODESERVICE']._serialized_start=643
+  _globals['_NODESERVICE']._serialized_end=808
 # @@protoc_insertion_point(module_scope)

@@ -57,12 +57,15 @@ class ForwardedNotice(_message.Message):
     ORDER_ID_FIELD_NUMBER: _builtins.int
     VALIDITY_FIELD_NUMBER: _builtins.int
     FROM_BROWSER_FIELD_NUMBER: _builtins.int
+    PUBLISHER_ID_FIELD_NUMBER: _builtins.int
     kind: _builtins.int
     """haat.exchange.v1.Notice.Kind"""
     impression_id: _builtins.str
     order_id: _builtins.str
     validity: _builtins.int
     from_browser: _builtins.bool
+    publisher_id: _builtins.str
+    """The storefront whose server said it; empty: whoever held the ad's token."""
     def __init__(
         self,
         *,
@@ -71,10 +74,11 @@ class ForwardedNotice(_message.Message):
         order_id: _builtins.str = ...,
         validity: _builtins.int = ...,
         from_browser: _builtins.bool = ...,
+        publisher_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_browser", b"from_browser", "impression_id", b"impression_id", "kind", b"kind", "order_id", b"order_id", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_browser", b"from_browser", "impression_id", b"impression_id", "kind", b"kind", "order_id", b"order_id", "publisher_id", b"publisher_id", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -204,7 +204,7 @@ class TakeBackRequest(_message.Message):
     ORDER_ID_FIELD_NUMBER: _builtins.int
     impression_id: _builtins.str
     kind: _builtins.int
-    """haat.exchange.v1.Notice.Kind: 1 impression, 2 click, 3 conversion."""
+    """haat.exchange.v1.Notice.Kind: 1 impression, 2 click, 3 conversion, 4 viewable."""
     order_id: _builtins.str
     """Of a conversion."""
     def __init__(

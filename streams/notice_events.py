@@ -46,6 +46,7 @@ class NoticeForwarded(msgspec.Struct, frozen=True, gc=False):
     order_id: str = ""
     validity: int = 0
     from_browser: bool = False
+    publisher_id: str = ""
 
 
 class NoticesForwarded(msgspec.Struct, frozen=True):

@@ -124,7 +124,7 @@ class OffersMade(msgspec.Struct):
     """What of a record of topic `auctions` says who offered what, and what was sold; as in AuctionColumns.
 
     Page views: `placement_count`, `publisher_name`; placements: `sold`, `placement_name`. Names are indices into
-    `names`, and all empty in records of before.
+    `names`, and all empty in records of before. `test_page_view` are the page views that were tests.
     """
 
     held_at_ms: int
@@ -133,6 +133,7 @@ class OffersMade(msgspec.Struct):
     sold: NDArray[np.bool_]
     placement_name: NDArray[np.int64]
     names: list[str]
+    test_page_view: NDArray[np.int64]
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -183,6 +184,7 @@ def decode_offers(record: Record) -> OffersMade | Unreadable:
         np.array(message.winner_row_plus_one, np.int64) > 0,
         np.array(message.placement_name, np.int64),
         list(message.names),
+        np.array(message.test_page_view, np.int64),
     )
     if message.schema_version == 0 or int(made.placement_count.sum()) != made.sold.size:
         return Unreadable(record.offset, "the placements do not add up")
@@ -191,6 +193,8 @@ def decode_offers(record: Record) -> OffersMade | Unreadable:
         return Unreadable(record.offset, "the names do not fit")
     if np.any(made.publisher_name >= len(made.names)) or np.any(made.placement_name >= len(made.names)):
         return Unreadable(record.offset, "a name is missing")
+    if np.any(made.test_page_view >= made.placement_count.size):
+        return Unreadable(record.offset, "a test is no page view of it")
     return made
 
 

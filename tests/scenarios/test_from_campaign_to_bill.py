@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 import pytest
 
-from app.demo_keys import DemoKeys, Keyed
+from app.demo_keys import DemoKeys, Keyed, make_keys
 from app.explain import explain_auction
 from app.settings import load
 from client.campaigns import CampaignClient
@@ -292,10 +292,19 @@ async def test_a_higher_bid_and_an_empty_shelf_are_seen_by_the_next_auction(serv
         assert answer.placements[0].ad.price_micros == 2_010_000
 
 
-async def test_tenants_are_apart_and_keys_are_needed(serve: Serve, keys: DemoKeys) -> None:
+async def test_tenants_are_apart_and_keys_are_needed(serve: Serve, keys: DemoKeys, data_dir: Path) -> None:
     first, second = keys.brands
+    neighbour = make_keys(data_dir, [], shop_id=second.tenant_id).shop
     with serve() as haat:
         item = await run_campaign(haat.target, keys, first)
+        async with (
+            ExchangeClient(haat.target, keys.shop.key, timeout_ms=5000) as shop,
+            ExchangeClient(haat.target, neighbour.key, timeout_ms=5000) as other_shop,
+        ):
+            await until_sold(shop)
+            ad = (await shop.hold_auction(a_page_view())).placements[0].ad
+            (strangers,) = await other_shop.report_notices([_seen(ad)])
+            (own,) = await shop.report_notices([_seen(ad)])
         async with CampaignClient(haat.target, second.key, second.tenant_id) as theirs:
             with pytest.raises(CallRefused) as foreign:
                 await theirs.get_line_item(item.line_item_id)
@@ -306,6 +315,8 @@ async def test_tenants_are_apart_and_keys_are_needed(serve: Serve, keys: DemoKey
             with pytest.raises(CallFailed) as wrong_role:
                 await advertiser.hold_auctions([a_page_view()])
 
+    assert strangers.verdict == exchange.NoticeOutcome.VERDICT_UNKNOWN
+    assert own.verdict == exchange.NoticeOutcome.VERDICT_ACCEPTED
     assert foreign.value.code is grpc.StatusCode.NOT_FOUND
     assert unknown.value.code is grpc.StatusCode.UNAUTHENTICATED
     assert wrong_role.value.code is grpc.StatusCode.PERMISSION_DENIED

@@ -76,7 +76,7 @@ def test_a_post_goes_through_two_moderators(serve: Serve, keys: DemoKeys) -> Non
         assert state() == "STATE_CHECKING"
         haat("moderation", "decide", case_id, "--outcome", "removed", "--reason", "terms_spam", *of(ann))
 
-        said = ask("GetStatement", {"case_id": case_id, "author_id": "maker"})
+        said = ask("ModerationService/GetStatement", {"case_id": case_id, "author_id": "maker"})
         assert "no spam" in said["text"]
         ask("AppealPost", {"post_id": post_id, "creator_id": "maker", "text": "It is my own.", "idempotency_key": "a"})
         [appealed] = until(lambda: list(ask("ListCases", {"origin": "ORIGIN_APPEAL"}, bob).get("cases", [])))

@@ -29,6 +29,9 @@ LASTING = Permission.MEASURE | Permission.TRAIN | Permission.PRECISE_LOCATION
 AMERICAN = EVERYTHING & ~Permission.PRECISE_LOCATION
 OF_ADS = Permission.PERSONALISE_ADS | Permission.SHARE | Permission.BUILD_PROFILE | Permission.TRAIN
 
+# A header that names section 5, and something for it.
+TCF_CANADA = "DBABD~BAAAAAAAAAA"
+
 US = ConsentSignals(country="US")
 INDIA = ConsentSignals(country="IN")
 
@@ -59,6 +62,11 @@ def gpp_of(section: int, said: str | None) -> str:
         (replace(US, gpp_sid=(7,)), Permission.NONE),
         # Two signals that contradict each other: the stricter one.
         (replace(US, us_privacy="1YNN", gpp=gpp_of(8, "SharingOptOut"), gpp_sid=(8,)), AMERICAN & ~OF_ADS),
+        # Sections that nobody here can read, said to apply or there without a word on what applies.
+        (replace(US, gpp=gpp_of(8, None), gpp_sid=(8, 28)), Permission.NONE),
+        (replace(US, gpp=TCF_CANADA), Permission.NONE),
+        # Pages that say that no section applies.
+        (replace(US, gpp=gpp_of(8, None), gpp_sid=(-1,)), AMERICAN),
         (INDIA, Permission.NONE),
         (ConsentSignals(), Permission.NONE),
         (ConsentSignals(gdpr=True), Permission.NONE),
@@ -119,6 +127,26 @@ def test_the_tc_string_may_come_in_the_gpp_string() -> None:
     policy = ConsentPolicy(vendor_id=13, vendors=VENDORS)
 
     assert policy.verdict(in_gpp) == policy.verdict(alone)
+
+
+def test_of_two_tc_strings_the_stricter_counts() -> None:
+    policy = ConsentPolicy(vendor_id=13, vendors=VENDORS)
+    verdicts = {s["tc_string"]: policy.verdict(ConsentSignals(gdpr=True, tc_string=s["tc_string"])) for s in STRINGS}
+    pairs = [(one, other) for one in verdicts for other in verdicts]
+
+    for beside, within in pairs:
+        both = ConsentSignals(gdpr=True, tc_string=beside, gpp="DBABMA~" + within, gpp_sid=(2,))
+        verdict = policy.verdict(both)
+        assert verdict.permissions == verdicts[beside].permissions & verdicts[within].permissions
+        assert verdict.basic_ads == (verdicts[beside].basic_ads and verdicts[within].basic_ads)
+        assert policy.may_share_with(both, 13) <= policy.may_share_with(replace(both, tc_string=""), 13)
+    assert any(verdicts[one] != verdicts[other] for one, other in pairs)
+
+
+def test_a_flag_does_not_take_away_what_the_sections_say_of_gdpr() -> None:
+    denied = ConsentSignals(gdpr=False, gpp="DBABMA~" + STRINGS[0]["tc_string"], gpp_sid=(2,))
+
+    assert ConsentPolicy(vendor_id=13, granted_elsewhere=True).verdict(denied).regimes == ("gdpr",)
 
 
 def test_a_bidder_gets_ids_only_with_a_basis_of_its_own() -> None:

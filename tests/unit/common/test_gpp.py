@@ -56,6 +56,12 @@ def test_what_is_no_gpp_string_is_refused(text: str) -> None:
         us_choices(7, sections_of(text)[7])
 
 
+def test_a_section_whose_id_never_ends_is_refused() -> None:
+    # A header of type 3 and version 1 with one section, whose number is thousands of zeros.
+    with pytest.raises(ValueError, match="Fibonacci"):
+        sections_of("DBAB" + "A" * 8_000 + "Y~x")
+
+
 @given(st.text("DBAabc012~.-_", max_size=200).map("DB".__add__), st.integers(0, 40))
 def test_any_text_is_decoded_or_refused(text: str, section: int) -> None:
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import tracemalloc
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from common.errors import BackendUnavailable
 from common.tcf import Basis, Restriction, TcString, Vendor, basis, decode
+from common.vendor_ids import VendorIds
 from common.vendor_list import read_vendor_list
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "consent"
@@ -114,15 +117,63 @@ def test_a_string_cut_anywhere_is_refused_or_loses_whole_segments() -> None:
             decode(whole[:length])
 
 
-def test_ranges_that_overlap_are_not_unrolled_without_end() -> None:
-    # 4,095 ranges of 65,535 vendors each, in a string of less than 16 KiB.
+def tc_text(vendors: str, restrictions: str = "") -> str:
+    """A TC string with these bits of both sets of vendors and of the restrictions, 0 and 1 as letters."""
     bits = "000010" + "0" * (36 + 36 + 12 + 12 + 6 + 12 + 12 + 6 + 2 + 12 + 24 + 24 + 1 + 12)
-    bits += f"{65_535:016b}" + "1" + f"{1_400:012b}" + ("1" + f"{1:016b}" + f"{65_535:016b}") * 1_400
-    bits += "0" * (-len(bits) % 8)
-    data = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    bits += vendors * 2 + (restrictions or f"{0:012b}")
+    data = int(bits + "0" * (-len(bits) % 24), 2).to_bytes(-(-len(bits) // 24) * 3, "big")
+    return base64.urlsafe_b64encode(data).decode()
 
-    with pytest.raises(ValueError, match="no range"):
-        decode(base64.urlsafe_b64encode(data).decode().rstrip("="))
+
+EVERYBODY = "1" + f"{1:016b}" + f"{65_535:016b}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        tc_text(f"{65_535:016b}" + "1" + f"{600:012b}" + EVERYBODY * 600),
+        tc_text(
+            f"{65_535:016b}" + "1" + f"{1:012b}" + EVERYBODY,
+            f"{60:012b}"
+            + "".join(f"{at % 24 + 1:06b}" + f"{at % 3:02b}" + f"{1:012b}" + EVERYBODY for at in range(60)),
+        ),
+        tc_text(f"{23_000:016b}" + "0" + "10" * 11_500),
+    ],
+    ids=["the same again and again", "every restriction of everybody", "every second one"],
+)
+def test_a_short_string_that_names_everybody_is_not_unrolled(text: str) -> None:
+    tracemalloc.start()
+    try:
+        tc = decode(text)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes < 3 << 20
+    assert 1 in tc.vendor_consents
+    assert 0 not in tc.vendor_consents
+    assert 65_536 not in tc.vendor_interests
+
+
+def test_restrictions_that_contradict_each_other_leave_nothing() -> None:
+    one, two = (f"{4:06b}" + f"{kind:02b}" + f"{1:012b}" + EVERYBODY for kind in (1, 2))
+    vendors = f"{1:016b}" + "01"
+
+    assert decode(tc_text(vendors, f"{2:012b}" + one + one)).restrictions[4, 9] is Restriction.CONSENT
+    assert decode(tc_text(vendors, f"{2:012b}" + one + two)).restrictions[4, 9] is Restriction.FORBIDDEN
+    assert (5, 9) not in decode(tc_text(vendors, f"{2:012b}" + one + two)).restrictions
+
+
+@given(st.lists(st.tuples(st.integers(1, 70), st.integers(0, 9)).map(lambda run: (run[0], run[0] + run[1]))))
+def test_vendors_are_kept_as_they_were_named(ranges: list[tuple[int, int]]) -> None:
+    named = {vendor for first, last in ranges for vendor in range(first, last + 1)}
+    field = sum(1 << (80 - vendor) for vendor in named)
+
+    both: tuple[Set[int], ...] = (VendorIds(ranges), VendorIds.of_field(field, 80))
+    for kept in both:
+        assert kept == named
+        assert (len(kept), list(kept)) == (len(named), sorted(named))
+        assert [vendor in kept for vendor in range(82)] == [vendor in named for vendor in range(82)]
 
 
 @given(st.text(max_size=300) | st.text("ABCDEFGHabcdefgh0123456789-_.", max_size=300).map("C".__add__))

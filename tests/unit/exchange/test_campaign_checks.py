@@ -18,6 +18,7 @@ from exchange.campaign_values import (
     LineItem,
     Schedule,
     State,
+    Strategy,
     Targeting,
 )
 from exchange.creative_checks import checked_creative
@@ -46,6 +47,14 @@ def complaints(draft: Advertiser | Campaign | Creative | LineItem) -> list[str]:
         case LineItem():
             checked_line_item(draft, errors)
     return fields(errors)
+
+
+def test_the_remedy_names_every_strategy() -> None:
+    errors: list[FieldError] = []
+    checked_line_item(replace(A_LINE_ITEM, strategy=9), errors)
+
+    words = errors[0].remedy.replace("-", " ")
+    assert all(strategy.name.lower().replace("_", " ") in words for strategy in Strategy)
 
 
 @pytest.mark.parametrize("draft", [ADVERTISER, A_CAMPAIGN, A_CREATIVE, A_LINE_ITEM])
@@ -118,6 +127,11 @@ def test_a_bad_campaign_names_the_field(changes: dict[str, Any], field: str) -> 
         ({"landing_url": "https://user@chairs.example/"}, ["landing_url"]),
         ({"landing_url": "https://chairs.example/a b"}, ["landing_url"]),
         ({"landing_url": "https://chairs.example/\n"}, []),
+        ({"landing_url": "https://chairs.example/7?click=${CLICK_ID}"}, []),
+        ({"landing_url": "https://chairs.example?click=${CLICK_ID}"}, []),
+        ({"landing_url": "https://${CLICK_ID}.example/"}, ["landing_url"]),
+        ({"landing_url": "https://chairs.example/${AUCTION_ID}"}, ["landing_url"]),
+        ({"landing_url": "${CLICK_ID}"}, ["landing_url"]),
         ({"landing_url": "https://chairs.example/\nx"}, ["landing_url"]),
         ({"landing_url": "https://chairs.example\\@evil.example/"}, ["landing_url"]),
         ({"landing_url": "https://[::1"}, ["landing_url"]),

@@ -255,3 +255,5 @@ async def test_landscapes_come_out_of_recorded_auctions() -> None:
     mine: Any = found["top|1|1"]
     assert mine.first == [3e6, 3e6]
     assert mine.earned == pytest.approx([1_010_000.0] * 2)
+    tried = msgspec.structs.replace(view, test=True)
+    assert segments(market.published, lambda data, at_ms: tried) == {}

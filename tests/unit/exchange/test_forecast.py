@@ -158,13 +158,17 @@ async def test_a_draft_is_held_against_the_event_log_and_not_saved(world: Campai
             sizes=[exchange_pb2.Size(width=300, height=250)], floor_micros=500_000,
         )]
     ).SerializeToString()  # fmt: skip
+    tried = exchange_pb2.PageView.FromString(wire)
+    tried.test = True
     now_ms = world.clock.now_ms()
     market = Market([a_line_item(1, bid_micros=600_000)])
     for hour in range(48):
-        await market.ask(*[reader.from_bytes(wire, now_ms) for _ in range(4)])
-        columns = market.published[-1]
-        columns.held_at_ms = now_ms - (48 - hour) * 3_600_000
-        log.append(AUCTIONS.name, [encode_auctions(columns)], columns.held_at_ms)
+        # Beside four page views one that is a test, which nobody will see.
+        views = [reader.from_bytes(wire, now_ms) for _ in range(4)]
+        await market.ask(*views, reader.from_bytes(tried.SerializeToString(), now_ms))
+        for columns in market.published[-2:]:
+            columns.held_at_ms = now_ms - (48 - hour) * 3_600_000
+            log.append(AUCTIONS.name, [encode_auctions(columns)], columns.held_at_ms)
     forecasts = Forecasts(
         campaigns=world.campaigns, log=log, clock=world.clock, ranker=FlatRanker(), read=reader.from_bytes,
         near=lambda: RecordedNear(nothing_near, lambda _: None),

@@ -68,6 +68,17 @@ def test_what_comes_late_is_on_the_next_invoice_of_the_month_and_nothing_twice(m
         issue(money, interim=True)
 
 
+def test_what_cost_nothing_waits_for_an_invoice_with_an_amount(money: MoneyWorld) -> None:
+    money.spend(0, kind=2)
+    with pytest.raises(Conflict, match="nothing"):
+        issue(money, interim=True)
+    money.spend(500)
+    invoice = issue(money, interim=True)
+
+    assert [(line.impressions, line.clicks, line.amount_micros) for line in invoice.lines] == [(1, 1, 500)]
+    assert invoice.invoice_number == "INV-2023-000001"
+
+
 def test_numbers_have_no_gaps_whatever_fails_and_whoever_hurries(money: MoneyWorld) -> None:
     for _ in range(3):
         with pytest.raises(Conflict):

@@ -36,6 +36,7 @@ class Cluster:
         self.unseen: dict[int, Node] = {}
         self.away: set[int] = set()
         self.told: list[tuple[int, str]] = []
+        self.heard: list[Notice] = []
         self.own: list[str] = []
         self.holds: dict[str, Hold] = {}
         self.offsets: dict[int, int] = {}
@@ -84,6 +85,7 @@ class Cluster:
         if owner.number in self.away or owner.address == "old:1":
             raise BackendUnavailable("away")
         self.told += [(owner.number, notice.impression_id) for notice in notices]
+        self.heard += notices
         return [PeerOutcome(NoticeOutcome(Verdict.ACCEPTED, 2), 7, 1234) for _ in notices]
 
     async def take_back(self, owner: Node, impression_id: str, kind: int, order_id: str) -> Correction:
@@ -158,6 +160,16 @@ async def test_what_waits_is_in_the_log_and_handed_on_once(cluster: Cluster) -> 
     assert await fresh.hand_on() == 0
     assert cluster.told == [(THIRD, for_three), (OTHER, for_two)]
     assert fresh.handed_upto() == cluster.log.end(FORWARDED_NOTICES.name)
+
+
+async def test_who_said_it_is_handed_on_too(cluster: Cluster) -> None:
+    cluster.away = {OTHER}
+    said = Notice(Kind.IMPRESSION, an_ad(OTHER), publisher_id="shop")
+    await cluster.router.take([said])
+    cluster.away = set()
+    await cluster.router.take([said])
+    await cluster.forwarding.hand_on()
+    assert cluster.heard == [said, said]
 
 
 async def test_ads_of_a_node_that_was_written_off_have_run_out(cluster: Cluster) -> None:

@@ -12,9 +12,9 @@ from backends.budget_ledger_sql import SqlBudgetLedger
 from common.clock import SteppedClock
 from common.errors import BackendUnavailable, InvalidInput
 from common.ids import new_id
-from exchange.billing import MAX_ORDERS
+from exchange.billing import MAX_ORDERS, Known, decide
 from exchange.budgets import BudgetBook
-from exchange.holds import Holds, Terms
+from exchange.holds import Hold, Holds, Terms
 from exchange.notices import MAX_GROUP, Kind, Notice, NoticeOutcome, Notices, Verdict
 from exchange.ports import CAMPAIGN_ACCOUNTS, Budget
 from exchange.request import PricingModel
@@ -129,6 +129,22 @@ async def test_an_impression_is_billed_once_with_its_remainder_carried(desk: Des
     assert [notice.carried_thousandths for notice in desk.log[0].notices] == [500, 0, 500]
     assert desk.book.standing(3).spent_micros == desk.book.standing(CAMPAIGN).spent_micros == 7
     desk.check()
+
+
+@pytest.mark.parametrize(
+    ("speaker", "verdict"), [("shop", Verdict.ACCEPTED), ("", Verdict.ACCEPTED), ("other shop", Verdict.UNKNOWN)]
+)
+def test_a_storefront_speaks_of_the_ads_on_its_own_pages(speaker: str, verdict: Verdict) -> None:
+    ad = "018bcfe5680070008000000000000001.0"
+    hold = Hold(
+        ad, 0, 7, 1, -1, -1, PricingModel.CPM, 5_000, 5, "EUR", "", "", "brand", "", publisher_id="shop"
+    )  # fmt: skip
+    known = Known(find={ad: hold}.get, terms=TERMS, carried={}, available=lambda _: 0)
+
+    decision = decide([Notice(Kind.IMPRESSION, ad, publisher_id=speaker)], known, now_ms=1, taken_at_ms=1)
+
+    assert [outcome.verdict for outcome in decision.outcomes] == [verdict]
+    assert len(decision.taken) == (verdict == Verdict.ACCEPTED)
 
 
 async def test_a_notice_said_twice_at_once_is_billed_once(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from backends.event_log_lmdb import LmdbEventLog
 from common.errors import InvalidInput
@@ -57,6 +58,19 @@ def test_offers_sales_and_revenue_stand_side_by_side(money: MoneyWorld, log: Lmd
     assert (left.placement_id, left.offered, left.revenue_micros, left.ecpm_micros) == ("left", 2, 0, 0)
     (unknown,) = money.revenue.report("unknown", TODAY, TODAY).items
     assert unknown.offered == 1
+
+
+def test_tests_were_neither_offered_nor_sold(money: MoneyWorld, log: LmdbEventLog) -> None:
+    top = (a_placement(placement_id="top"),)
+    tried, real = a_page_view(publisher_id="shop", placements=top, test=True), a_page_view(publisher_id="shop")
+    # The first placement of the batch, of the test, is the one that is sold.
+    held(money, log, tried, replace(real, placements=top), replace(real, placements=top))
+    held(money, log, tried)
+
+    assert money.revenue.count_once(log) == 2
+
+    (row,) = money.revenue.report("shop", TODAY, TODAY).items
+    assert (row.placement_id, row.offered, row.sold) == ("top", 2, 0)
 
 
 def test_rows_add_up_by_day_and_by_placement(money: MoneyWorld) -> None:

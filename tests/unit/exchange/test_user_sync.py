@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -20,6 +22,9 @@ from exchange.user_sync import SyncPoint, UserSync
 
 AGREED = {"us_privacy": "1YNN", "gdpr": 0}
 REFUSED = {"us_privacy": "1YYN", "gdpr": 0}
+SECTIONS = json.loads((Path(__file__).parents[2] / "samples" / "consent" / "gpp.json").read_text())["strings"]
+# The national section of the US, in which nobody opted out of anything.
+NATIONAL = next(str(said["gpp"]) for said in SECTIONS if (said["section"], said["said"]) == (7, None))
 
 
 @pytest.fixture
@@ -150,12 +155,68 @@ def test_a_body_that_is_none_is_refused(browser: TestClient) -> None:
     assert browser.post("/cookie_sync", content=b"").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"x":' + b"[" * 20_000,
+        b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+        b'{"bidders":["\xff\xfe"]}',
+    ],
+    ids=["deep and cut off", "deep", "no UTF-8"],
+)
+def test_a_hostile_body_is_400(browser: TestClient, content: bytes) -> None:
+    assert browser.post("/cookie_sync", content=content).status_code == 400
+
+
+def test_no_more_of_a_body_is_read_than_is_taken(browser: TestClient) -> None:
+    def long() -> Iterator[bytes]:
+        for _ in range(3):
+            yield b" " * 32_768
+
+    # Without a length, as chunks come.
+    assert browser.post("/cookie_sync", content=long()).status_code == 413
+
+
+@pytest.mark.parametrize(("gpp_sid", "known"), [("7", True), ("-1", True), ("9" * 6_000, False), ("usnat", False)])
+def test_a_section_that_nobody_can_read_is_a_refusal(browser: TestClient, gpp_sid: str, known: bool) -> None:
+    signals = {"us_privacy": "1YNN", "gdpr": "0", "gpp": NATIONAL, "gpp_sid": gpp_sid}
+
+    answer = browser.get("/setuid", params={"bidder": "acme", "uid": "u", **signals})
+
+    assert (answer.status_code, "set-cookie" in answer.headers) == (200, known)
+    assert bool(ask(browser, bidders=["frame"], **signals | {"gdpr": 0})["bidder_status"]) == known
+
+
+def test_a_flag_of_gdpr_that_is_neither_yes_nor_no_counts_as_yes(browser: TestClient) -> None:
+    assert ask(browser, bidders=["acme"], us_privacy="1YNN", gdpr=7)["bidder_status"] == []
+
+
+def test_taking_back_what_was_never_set_sets_nothing(browser: TestClient) -> None:
+    assert "set-cookie" not in browser.get("/setuid?bidder=acme&uid=&us_privacy=1YYN&gdpr=0").headers
+    browser.get("/setuid?bidder=acme&uid=u&us_privacy=1YNN&gdpr=0")
+
+    assert "set-cookie" in browser.get("/setuid?bidder=acme&uid=&us_privacy=1YYN&gdpr=0").headers
+    assert browser.get("/getuids").json() == {"buyeruids": {}}
+
+
 def test_the_exact_origin_may_ask_with_its_cookies(browser: TestClient) -> None:
     answer = browser.post("/cookie_sync", content=b"{}", headers={"origin": "https://shop.example"})
 
     assert answer.headers["access-control-allow-origin"] == "https://shop.example"
     assert answer.headers["access-control-allow-credentials"] == "true"
     assert browser.options("/cookie_sync", headers={"origin": "https://shop.example"}).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[" * 5_000, '{"tempUIDs":{"acme":{"uid":"x","expires":"9999-12-31T23:59:59-23:59"}}}'],
+    ids=["deep", "beyond the calendar"],
+)
+def test_a_hostile_cookie_is_no_ids(browser: TestClient, content: str) -> None:
+    browser.cookies.set("uids", base64.urlsafe_b64encode(content.encode()).decode())
+
+    assert browser.get("/getuids").json() == {"buyeruids": {}}
+    assert browser.get("/setuid?bidder=frame&uid=u&us_privacy=1YNN&gdpr=0").status_code == 200
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda b: base64.urlsafe_b64encode(b).decode()))
