@@ -59,7 +59,7 @@ _EVENING_SHARE, _EVENING_S = 0.4, 60.0
 _AROUND_S = 8.0
 _LEAST_S = 5.0
 # A neighbour with the faults of real ones: some answers late, some wrong, some none at all.
-_FAULTS = {"--late-share": "0.02", "--garbage-share": "0.05", "--failure-share": "0.01"}
+_FAULTS = {"--late-share": "0.02", "--garbage-share": "0.05", "--failure-share": "0.05"}
 # A week goes by in half a minute, so what is held for a click that does not come is let go after seconds.
 _HURRIED = {"impression_ttl_s": "10", "click_ttl_s": "2", "conversion_ttl_s": "10"}
 # The demo writes its own posts, and draws their pictures.

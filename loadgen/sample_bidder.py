@@ -1,8 +1,9 @@
 """What does an outside bidder look like? A whole one, as a process of its own behind BidderService.
 
 `python -m loadgen.sample_bidder --port 0` says "ready on 127.0.0.1:PORT" and bids for two made-up brands until SIGTERM.
-By seeded shares it misbehaves as the worst of real ones do: it answers late, or bids with a wrong currency, an absurd
-or negative price, for a placement that nobody offered, in a size that does not fit.
+It misbehaves as the worst of real ones do. Shares of its requests are answered late or fail, evenly spread, so that few
+requests show it too; by a seeded share it bids with a wrong currency, an absurd or negative price, for a placement that
+nobody offered, in a size that does not fit.
 """
 
 from __future__ import annotations
@@ -84,8 +85,22 @@ GARBAGE: tuple[Callable[[Bid], None], ...] = (
 )
 
 
+class _Spread:
+    """A share of what comes, evenly spread; the first of it stands in the middle of its part."""
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._seen = self._due = 0
+
+    def next(self) -> bool:
+        """Does this one belong to it?"""
+        self._seen += 1
+        before, self._due = self._due, int(self._seen * self._share + 0.5)
+        return self._due > before
+
+
 class SampleBidder:
-    """Decides the bids; pure but for its seeded chance.
+    """Decides the bids; pure but for its seeded chance, and for counting requests.
 
     `garbage_share` is of the bids, `bid_share` of the placements, `late_share` and `failure_share` of the requests.
     """
@@ -101,9 +116,9 @@ class SampleBidder:
     ) -> None:
         self._chance = Random(seed)
         self._bid_share = bid_share
-        self._late_share = late_share
+        self._late = _Spread(late_share)
         self._garbage_share = garbage_share
-        self._failure_share = failure_share
+        self._failing = _Spread(failure_share)
         self._bids = 0
 
     def bid(self, request: BidRequest) -> BidResponse:
@@ -119,13 +134,11 @@ class SampleBidder:
 
     def wait_ms(self, request: BidRequest) -> int:
         """How long to sit on the answer: 0, or longer than the exchange waits."""
-        if self._chance.random() >= self._late_share:
-            return 0
-        return min(request.tmax_ms + LATE_BY_MS, MOST_WAIT_MS)
+        return min(request.tmax_ms + LATE_BY_MS, MOST_WAIT_MS) if self._late.next() else 0
 
     def fails(self) -> bool:
         """Is this request answered with an error?"""
-        return self._failure_share > 0 and self._chance.random() < self._failure_share
+        return self._failing.next()
 
     def _bid(self, opportunity: Opportunity, placement: Placement) -> Bid | None:
         if FORMAT_BANNER not in placement.formats or not placement.sizes or self._chance.random() >= self._bid_share:
