@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from common.deadlines import TURNS_TO_READ, wait_until
 from common.errors import BackendUnavailable
 from exchange.bid_rows import InsideRows
 from exchange.bidding import BidContext, Bidder, OutsideAnswer, OutsideBid, Replies
@@ -70,9 +71,8 @@ class Asked:
             if not waiting:
                 self._leave(missing)
                 break
-            left_s = self._deadline_s - asyncio.get_running_loop().time()
-            done, _ = await asyncio.wait(waiting, timeout=max(left_s, 0.0), return_when=asyncio.FIRST_COMPLETED)
-            if not done:
+            await wait_until(waiting, self._deadline_s, return_when=asyncio.FIRST_COMPLETED, turns=3 * TURNS_TO_READ)
+            if not any(task.done() for task in waiting):
                 break
         return [self._answer(task) for task in self._calls]
 
