@@ -111,3 +111,9 @@ def commands() -> dict[str, set[str]]:
     """The names of all commands, with those of their sub-commands."""
     group = typer.main.get_group(haat)
     return {name: set(getattr(command, "commands", {})) for name, command in group.commands.items()}
+
+
+def test_the_glossary_has_each_word_once_and_in_order() -> None:
+    words = re.findall(r"^\| \*\*(.+?)\*\*", read("docs/glossary.md"), re.MULTILINE)
+
+    assert words == sorted(set(words), key=str.lower)
