@@ -91,7 +91,7 @@ class Campaigns:
             added = unit.add_advertiser(write.tenant_id, fresh)
             return added, [Change("advertiser", added.advertiser_id, 1)]
 
-        return self._once(write, "CreateAdvertiser", draft, Advertiser, errors, work)
+        return self.once(write, "CreateAdvertiser", draft, Advertiser, errors, work)
 
     def create_campaign(self, write: Write, draft: Campaign) -> Campaign:
         """A new campaign of an advertiser."""
@@ -104,7 +104,7 @@ class Campaigns:
             added = unit.add_campaign(write.tenant_id, fresh)
             return added, [Change("campaign", added.campaign_id, 1)]
 
-        return self._once(write, "CreateCampaign", draft, Campaign, errors, work)
+        return self.once(write, "CreateCampaign", draft, Campaign, errors, work)
 
     def create_creative(self, write: Write, draft: Creative) -> Creative:
         """A new creative of an advertiser; it waits for its review."""
@@ -118,7 +118,7 @@ class Campaigns:
             added = unit.add_creative(write.tenant_id, fresh)
             return added, [Change("creative", added.creative_id, 1)]
 
-        return self._once(write, "CreateCreative", draft, Creative, errors, work)
+        return self.once(write, "CreateCreative", draft, Creative, errors, work)
 
     def change_creative(self, write: Write, creative_id: str, draft: Creative) -> Creative:
         """Another content for a creative, which is reviewed again; its advertiser and its format stay.
@@ -148,7 +148,7 @@ class Campaigns:
             unit.set_creative(changed)
             return changed, [Change("creative", creative_id, changed.revision)]
 
-        return self._once(write, "ChangeCreative", (creative_id, draft), Creative, errors, work)
+        return self.once(write, "ChangeCreative", (creative_id, draft), Creative, errors, work)
 
     def create_line_item(self, write: Write, draft: LineItem) -> LineItem:
         """A new line item of a campaign, with creatives of the campaign's advertiser."""
@@ -160,7 +160,7 @@ class Campaigns:
             added = self._add_line_items(unit, write.tenant_id, [checked])[0]
             return added, [Change("line_item", added.line_item_id, 1)]
 
-        return self._once(write, "CreateLineItem", draft, LineItem, errors, work)
+        return self.once(write, "CreateLineItem", draft, LineItem, errors, work)
 
     def draft_line_item(self, tenant_id: str, draft: LineItem) -> tuple[LineItem, Campaign, Advertiser, list[Creative]]:
         """A draft checked as `create_line_item` checks it, with what it belongs to; nothing is saved."""
@@ -198,11 +198,13 @@ class Campaigns:
 
         def work(unit: CampaignWrites) -> tuple[LineItem, list[Change]]:
             item = find_line_item(unit, write.tenant_id, line_item_id)
+            if item.bid_micros == bid_micros:
+                return item, []
             changed = replace(item, bid_micros=bid_micros, revision=item.revision + 1)
             unit.set_bid(line_item_id, bid_micros, changed.revision)
             return changed, [Change("line_item", line_item_id, changed.revision)]
 
-        return self._once(write, "ChangeBid", (line_item_id, bid_micros), LineItem, errors, work)
+        return self.once(write, "ChangeBid", (line_item_id, bid_micros), LineItem, errors, work)
 
     def change_budget(self, write: Write, id: str, budget: Budget) -> BudgetState:
         """Another budget for a campaign or a line item; below what is spent already, it stops there."""
@@ -222,12 +224,14 @@ class Campaigns:
 
         def work(unit: CampaignWrites) -> tuple[BudgetState, list[Change]]:
             found = find_budgeted(unit, write.tenant_id, id)
+            state = BudgetState(budget, spent.spent_total_micros, spent.spent_today_micros)
+            if found.budget == budget:
+                return state, []
             kind = "campaign" if isinstance(found, Campaign) else "line_item"
             unit.set_budget(kind, id, budget, found.revision + 1)
-            state = BudgetState(budget, spent.spent_total_micros, spent.spent_today_micros)
             return state, [Change(kind, id, found.revision + 1)]
 
-        return self._once(write, "ChangeBudget", (id, budget), BudgetState, errors, work)
+        return self.once(write, "ChangeBudget", (id, budget), BudgetState, errors, work)
 
     def set_state(self, write: Write, id: str, state: int) -> StateSet:
         """Pause or resume an advertiser, a campaign or a line item; what is below a paused one does not run."""
@@ -242,7 +246,7 @@ class Campaigns:
             unit.set_state(kind, id, state, thing.revision + 1)
             return StateSet(id, state, thing.revision + 1), [Change(kind, id, thing.revision + 1)]
 
-        return self._once(write, "SetState", (id, state), StateSet, errors, work)
+        return self.once(write, "SetState", (id, state), StateSet, errors, work)
 
     def set_pacing(self, write: Write, campaign_id: str, pacing: int) -> Campaign:
         """Spend a campaign's budgets evenly, or as fast as possible."""
@@ -258,7 +262,7 @@ class Campaigns:
             unit.set_pacing(campaign_id, pacing, changed.revision)
             return changed, [Change("campaign", campaign_id, changed.revision)]
 
-        return self._once(write, "SetPacing", (campaign_id, pacing), Campaign, errors, work)
+        return self.once(write, "SetPacing", (campaign_id, pacing), Campaign, errors, work)
 
     def review_creative(self, write: Write, creative_id: str, review_state: int) -> Creative:
         """Approve or refuse a creative; PermissionDenied unless an operator does it."""
@@ -271,11 +275,13 @@ class Campaigns:
 
         def work(unit: CampaignWrites) -> tuple[Creative, list[Change]]:
             creative = find_creative(unit, write.tenant_id, creative_id)
+            if creative.review_state == review_state:
+                return creative, []
             changed = replace(creative, review_state=review_state, revision=creative.revision + 1)
             unit.set_review_state(creative_id, review_state, changed.revision)
             return changed, [Change("creative", creative_id, changed.revision)]
 
-        return self._once(write, "ReviewCreative", (creative_id, review_state), Creative, errors, work)
+        return self.once(write, "ReviewCreative", (creative_id, review_state), Creative, errors, work)
 
     def advertiser(self, tenant_id: str, advertiser_id: str) -> Advertiser:
         """One advertiser."""
@@ -349,17 +355,6 @@ class Campaigns:
         work: Callable[[CampaignWrites], tuple[T, list[Change]]],
     ) -> T:
         """Do `work` in one transaction, unless this write was done before: then what it answered. For edits beside."""
-        return self._once(write, method, request, answer_type, errors, work)
-
-    def _once(
-        self,
-        write: Write,
-        method: str,
-        request: object,
-        answer_type: type[T],
-        errors: list[FieldError],
-        work: Callable[[CampaignWrites], tuple[T, list[Change]]],
-    ) -> T:
         check_key("idempotency_key", write.idempotency_key, errors)
         if errors:
             raise InvalidInput(errors)

@@ -166,12 +166,19 @@ def test_an_odd_id_is_refused_and_not_a_mistake(world: CampaignWorld, odd: str) 
 
 
 def test_changes_raise_the_revision_and_nothing_else_does(world: CampaignWorld) -> None:
-    _, _, _, item = world.a_whole_campaign()
+    _, _, creative, item = world.a_whole_campaign()
 
+    assert world.campaigns.change_bid(world.write(), item.line_item_id, 7).revision == 2
     assert world.campaigns.change_bid(world.write(), item.line_item_id, 7).revision == 2
     assert world.campaigns.set_state(world.write(), item.line_item_id, State.PAUSED).revision == 3
     assert world.campaigns.set_state(world.write(), item.line_item_id, State.PAUSED).revision == 3
-    world.campaigns.change_budget(world.write(), item.line_item_id, Budget(9, 8))
+    for _ in range(2):
+        world.campaigns.change_budget(world.write(), item.line_item_id, Budget(9, 8))
+    reviewed = [
+        world.campaigns.review_creative(world.write(role="operator"), creative.creative_id, ReviewState.REFUSED)
+        for _ in range(2)
+    ]
+    assert [one.revision for one in reviewed] == [creative.revision + 1] * 2
     assert world.campaigns.line_item(world.tenant_a, item.line_item_id) == replace(
         item, bid_micros=7, state=State.PAUSED, budget=Budget(9, 8), revision=4
     )
