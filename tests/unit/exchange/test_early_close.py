@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exchange.bid_rows import BidRows
 from exchange.bidder_terms import BidderTerms
 from exchange.bidding import OutsideBid
-from exchange.early_close import bar_of
-from exchange.request import PageView, PriceRule
+from exchange.early_close import bar_of, least_to_matter
+from exchange.page_rules import USUAL
+from exchange.request import Deal, PageView, PriceRule, VideoTerms
 from tests.builders import Market, a_creative, a_line_item, a_page_view, a_placement, an_outside_bid
 from tests.examples import examples
 
@@ -45,6 +48,35 @@ def test_the_weakest_placement_of_the_batch_decides() -> None:
     rows = [(0, 9.0, 1, 1), (0, 8.0, 2, 2), (1, 4.0, 1, 1), (1, 2.0, 3, 3)]
 
     assert bar(rows, [0, 1, 2]) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "simple"),
+    [
+        ({}, True),
+        ({"video": VideoTerms(most_duration_s=30)}, True),
+        ({"video": VideoTerms(pod_id="break", pod_duration_s=60)}, False),
+        ({"video": VideoTerms(floor_ranges=((1, 15, 900_000),))}, False),
+        ({"video": VideoTerms(least_cpm_per_second_micros=50_000)}, False),
+        ({"deals": (Deal("private"),)}, False),
+        ({"private_auction": True}, False),
+    ],
+)
+def test_where_other_bids_matter_too_everybody_is_waited_for(changes: dict[str, Any], simple: bool) -> None:
+    asked: list[str] = []
+
+    def rows() -> BidRows:
+        asked.append("what is there")
+        raise LookupError
+
+    view = a_page_view(placements=(a_placement(**changes),))
+    with nullcontext() if not simple else pytest.raises(LookupError):
+        bar_micros = least_to_matter(
+            [view], np.array([0, 1], np.int32), rows, np.zeros(0, np.int64), conversion_rate=0.05, page_rules=USUAL
+        )
+        assert bar_micros == 0
+
+    assert asked == ["what is there"] * simple
 
 
 @settings(max_examples=examples(60), deadline=None)
