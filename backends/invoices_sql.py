@@ -24,7 +24,7 @@ from backends.sql_tables_money import (
     INVOICES,
 )
 from exchange.balances import AccountKind, Terms, Transaction
-from exchange.invoice_ports import CREDIT_NOTE, Billed, Invoice, InvoiceLine, InvoiceUnit, days_of
+from exchange.invoice_ports import INVOICE, Billed, Invoice, InvoiceLine, InvoiceUnit, days_of
 
 _SUMS = ("impressions", "clicks", "conversions", "spend_micros")
 _DOCUMENT = msgspec.json.Decoder(Invoice)
@@ -111,6 +111,17 @@ class _Unit:
         insert_once(self._connection, INVOICE_SERIES, {"issuer_id": issuer_id, "kind": kind, "year": year, "newest": 0})
         return int(self._connection.execute(taken).scalar_one())
 
+    def last_invoice(self, advertiser: int, currency: str, month: int) -> Invoice | None:
+        of = INVOICES.c
+        query = (
+            select(INVOICES)
+            .where(of.advertiser_number == advertiser, of.currency == currency, of.month == month, of.kind == INVOICE)
+            .order_by(of.number.desc())
+            .limit(1)
+        )
+        row = self._connection.execute(query).first()
+        return _invoice(row) if row is not None else None
+
     def add(self, invoice: Invoice, advertiser: int, idempotency_key: str, digest: str, of_invoice: int) -> Invoice:
         row = {
             "invoice_id": invoice.invoice_id,
@@ -131,7 +142,7 @@ class _Unit:
         }
         added = insert(INVOICES).values(row).returning(INVOICES.c.number)
         number = int(self._connection.execute(added).scalar_one())
-        if invoice.kind != CREDIT_NOTE:
+        if not of_invoice:
             lines = [
                 {
                     "invoice_number": number,

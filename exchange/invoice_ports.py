@@ -91,8 +91,13 @@ class InvoiceUnit(Protocol):
     def next_number(self, issuer_id: str, kind: str, year: int) -> int:
         """1, 2, 3 …; it is given back when the transaction fails."""
 
+    def last_invoice(self, advertiser: int, currency: str, month: int) -> Invoice | None:
+        """The newest invoice, not a credit note, of an advertiser's month."""
+
     def add(self, invoice: Invoice, advertiser: int, idempotency_key: str, digest: str, of_invoice: int) -> Invoice:
-        """Store what was issued, for ever."""
+        """Store what was issued, for ever. With `of_invoice` it gives back a part of that one; without, what its lines
+        say is billed from now on.
+        """
 
     def post(self, transaction: Transaction) -> int:
         """Book it."""

@@ -1,7 +1,7 @@
 """What does an advertiser get billed? Invoices by month (UTC) whose lines are the ledger's, and credit notes.
 
-An invoice lists what was spent in its month and is on no invoice yet, so what is counted late comes on the next one
-of the same month. Numbers are without gaps for each issuer, kind and year; what was issued never changes.
+An invoice lists what was spent in its month and is on no invoice yet, so what is counted late, or taken back, comes on
+the next one of the same month. Numbers are without gaps for each issuer, kind and year; what was issued never changes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from exchange.invoice_ports import CREDIT_NOTE, INVOICE, Invoice, InvoiceLine, I
 MAX_VAT_PERCENT = Decimal(100)
 MAX_ADDRESS_LINES = 6
 _PREFIX = {INVOICE: "INV", CREDIT_NOTE: "CN"}
+TAKEN_BACK = "Events that were taken back after they had been billed"
 _MONTH = re.compile(r"(20\d\d|2100)-(0[1-9]|1[0-2])")
 
 
@@ -52,7 +53,9 @@ class Invoices:
         self._currency = currency
 
     def issue(self, write: Write, asked: InvoiceAsked) -> Invoice:
-        """Bill what is on no invoice yet. Conflict when there is nothing. For operators."""
+        """Bill what is on no invoice yet: by a credit note for the last one where more was taken back since than was
+        spent. Conflict when there is nothing. For operators.
+        """
         _require_operator(write)
         errors: list[FieldError] = []
         now_ms = self._clock.now_ms()
@@ -81,10 +84,12 @@ class Invoices:
             if not any(line.amount_micros for line in lines):
                 raise Conflict(f"nothing of {asked.month} is left to be billed to this advertiser")
             net = sum(line.amount_micros for line in lines)
+            of = unit.last_invoice(billed.number, currency, month) if net < 0 else None
+            kind = INVOICE if of is None else CREDIT_NOTE
             draft = Invoice(
                 invoice_id=new_id(now_ms),
-                kind=INVOICE,
-                invoice_number=_next_number(unit, write, INVOICE, now_ms),
+                kind=kind,
+                invoice_number=_next_number(unit, write, kind, now_ms),
                 issuer_id=write.caller.tenant_id,
                 tenant_id=write.tenant_id,
                 advertiser_id=asked.advertiser_id,
@@ -99,6 +104,9 @@ class Invoices:
                 vat_micros=vat_of(net, vat),
                 issuer=issuer,
                 recipient=replace(recipient, name=recipient.name or billed.name),
+                of_invoice_id=of.invoice_id if of is not None else "",
+                of_invoice_number=of.invoice_number if of is not None else "",
+                reason=TAKEN_BACK if of is not None else "",
             )
             issued = unit.add(draft, billed.number, write.idempotency_key, digest, 0)
             _book(unit, issued, [*_vat_entries(billed.number, issued.vat_micros)])

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from common.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from exchange.balances import Balance
 from exchange.invoice_pdf import invoice_pdf
-from exchange.invoice_ports import Invoice, InvoiceLine, Party, days_of
-from exchange.invoices import InvoiceAsked
+from exchange.invoice_ports import CREDIT_NOTE, Invoice, InvoiceLine, Party, days_of
+from exchange.invoices import TAKEN_BACK, InvoiceAsked
 from tests.money_worlds import MoneyWorld, money_world
 
 pytestmark = pytest.mark.on_every_database
@@ -77,6 +77,25 @@ def test_what_cost_nothing_waits_for_an_invoice_with_an_amount(money: MoneyWorld
 
     assert [(line.impressions, line.clicks, line.amount_micros) for line in invoice.lines] == [(1, 1, 500)]
     assert invoice.invoice_number == "INV-2023-000001"
+
+
+def test_what_is_taken_back_after_it_was_billed_comes_on_a_credit_note_and_once(money: MoneyWorld) -> None:
+    money.spend(1_000)
+    billed = issue(money, interim=True, vat_percent="19")
+    money.spend(-400)
+    money.spend(100)
+
+    back = issue(money, interim=True, vat_percent="19")
+
+    assert (back.kind, back.invoice_number) == (CREDIT_NOTE, "CN-2023-000001")
+    assert (back.of_invoice_id, back.of_invoice_number) == (billed.invoice_id, billed.invoice_number)
+    assert (back.net_micros, back.vat_micros, back.reason) == (-300, -57, TAKEN_BACK)
+    assert balance_of(money).owed_micros == billed.total_micros + back.total_micros == 833
+    assert invoice_pdf(back).startswith(b"%PDF")
+    with pytest.raises(Conflict, match="nothing"):
+        issue(money, interim=True)
+    money.spend(50)
+    assert issue(money, interim=True).net_micros == 50
 
 
 def test_numbers_have_no_gaps_whatever_fails_and_whoever_hurries(money: MoneyWorld) -> None:
