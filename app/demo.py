@@ -59,7 +59,9 @@ _EVENING_SHARE, _EVENING_S = 0.4, 60.0
 _AROUND_S = 8.0
 _LEAST_S = 5.0
 # A neighbour with the faults of real ones: some answers late, some wrong, some none at all.
-_FAULTS = {"--late-share": "0.02", "--garbage-share": "0.05", "--failure-share": "0.05"}
+_FAULTS = {"--late-share": "0.02", "--garbage-share": "0.05", "--failure-share": "0.01"}
+# Another has gone away: its address is one where nobody listens.
+_GONE = "127.0.0.1:1"
 # A week goes by in half a minute, so what is held for a click that does not come is let go after seconds.
 _HURRIED = {"impression_ttl_s": "10", "click_ttl_s": "2", "conversion_ttl_s": "10"}
 # The demo writes its own posts, and draws their pictures.
@@ -185,14 +187,19 @@ def _start(
             "--grpc-port": settings.grpc_port,
             "--http-host": settings.http_host,
             "--http-port": settings.http_port,
-            "--outside-bidder": f"neighbour={bidder},{settings.currency},30ms",
             "--log-format": "json",
         }
+        neighbours = {"neighbour": bidder, "gone": _GONE}
+        asked = (
+            word
+            for name, address in neighbours.items()
+            for word in ("--outside-bidder", f"{name}={address},{settings.currency},30ms")
+        )
         hurried = (word for name in (_HURRIED | _OWN_POSTS).items() for word in ("--set", "=".join(name)))
         said = running.enter_context(
             started(
                 "haat serve",
-                ["app", "serve", *(str(word) for pair in command.items() for word in pair), *hurried],
+                ["app", "serve", *(str(word) for pair in command.items() for word in pair), *asked, *hurried],
                 lambda line: line.strip() if line.startswith("haat serves") else None,
                 data_dir / "serve.log",
                 as_environment(engines),

@@ -13,15 +13,12 @@ import aiohttp
 
 from bidders.openrtb_answer import BadAnswer, bids_of
 from bidders.openrtb_request import Asked, MayShareWith, request_for
-from common.deadlines import wait_until
 from common.errors import InvalidInput
 from exchange.bidding import OutsideBid, Replies
 from exchange.openrtb.codec import TooLarge, inflate
 from exchange.refusals import Refusal
 from exchange.request import PageView
 
-# The deadline is that of all requests of a batch together.
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 # An answer is not read beyond this, packed or unpacked.
 ANSWER_LIMIT_BYTES: Final = 2 * 1024 * 1024
 # To one bidder; further requests of a batch wait for a free one, within their time.
@@ -73,11 +70,11 @@ class OpenRtbRemote:
             for auction_id, view in zip(auction_ids, views, strict=True)
         ]
         try:
-            await wait_until(tasks, deadline_s)
+            done, _ = await asyncio.wait(tasks, timeout=timeout_ms / 1000)
         finally:
             for task in tasks:
                 task.cancel()
-        said = [task.result() if task.done() else Refusal.BIDDER_LATE for task in tasks]
+        said = [task.result() if task in done else Refusal.BIDDER_LATE for task in tasks]
         return Replies(
             [bid for bids in said if isinstance(bids, list) for bid in bids],
             [Refusal.WON if isinstance(one, list) else one for one in said],
@@ -102,7 +99,7 @@ class OpenRtbRemote:
         try:
             async with self._connected().post(
                 self._target, data=request, headers=_HEADERS, allow_redirects=False,
-                timeout=_NO_TIMEOUT,
+                timeout=aiohttp.ClientTimeout(total=left_s),
             ) as response:  # fmt: skip
                 if response.status == 204:
                     return []

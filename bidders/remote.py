@@ -6,15 +6,13 @@ A bidder that has BidStream is asked over one stream that is kept; any other by 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import grpc
 import grpc.aio
 
 from bidders.bid_stream import BidStream, NoStream, NotSent
 from bidders.bidder_wire import opportunity, outside_bid
-from common.deadlines import wait_until
 from common.errors import BackendUnavailable
 from exchange.bidding import OutsideBid
 from exchange.request import PageView
@@ -94,7 +92,8 @@ class RemoteBidder:
         stub = self._connected()
         if self._has_stream is not False:
             try:
-                response = await _by(deadline_s, self._over_stream(stub, request))
+                async with asyncio.timeout_at(deadline_s):
+                    response = await self._over_stream(stub, request)
                 self._has_stream = True
                 return response
             except NoStream:
@@ -128,15 +127,3 @@ class RemoteBidder:
             )
             self._stub = bidder_pb2_grpc.BidderServiceStub(self._channel)
         return self._stub
-
-
-async def _by(deadline_s: float, answer: Coroutine[Any, Any, pb.BidResponse]) -> pb.BidResponse:
-    """The answer; TimeoutError when it has not come in by the deadline."""
-    task = asyncio.ensure_future(answer)
-    try:
-        await wait_until([task], deadline_s)
-        if not task.done():
-            raise TimeoutError
-        return task.result()
-    finally:
-        task.cancel()

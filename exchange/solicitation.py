@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from common.deadlines import TURNS_TO_READ, wait_until
 from common.errors import BackendUnavailable
 from exchange.bid_rows import InsideRows
 from exchange.bidding import BidContext, Bidder, OutsideAnswer, OutsideBid, Replies
@@ -71,8 +70,9 @@ class Asked:
             if not waiting:
                 self._leave(missing)
                 break
-            await wait_until(waiting, self._deadline_s, return_when=asyncio.FIRST_COMPLETED, turns=3 * TURNS_TO_READ)
-            if not any(task.done() for task in waiting):
+            left_s = self._deadline_s - asyncio.get_running_loop().time()
+            done, _ = await asyncio.wait(waiting, timeout=max(left_s, 0.0), return_when=asyncio.FIRST_COMPLETED)
+            if not done:
                 break
         return [self._answer(task) for task in self._calls]
 

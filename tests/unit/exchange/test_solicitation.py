@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,14 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 from common.clock import SteppedClock
-from common.deadlines import TURNS_TO_READ
 from common.errors import BackendUnavailable
 from exchange.bidding import OutsideBid
 from exchange.callout import Callout
 from exchange.refusals import Refusal
 from exchange.request import PageView
 from exchange.solicitation import ask_outside
-from tests.builders import FlatRanker, Market, a_line_item, a_page_view, an_outside_bid
+from tests.builders import FlatRanker, Market, a_line_item, a_page_view
 
 
 class Sore:
@@ -74,27 +72,6 @@ class Singly:
         return []
 
 
-class Prompt:
-    """A bidder that answers from elsewhere in a moment; what reads its answer takes some turns of the event loop."""
-
-    name = "prompt"
-    timeout_ms = 20
-
-    async def ask(self, auction_ids: Sequence[str], views: Sequence[PageView], timeout_ms: int) -> list[OutsideBid]:
-        await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.001)
-        for _ in range(TURNS_TO_READ):
-            await asyncio.sleep(0)
-        return [an_outside_bid(auction_id) for auction_id in auction_ids]
-
-
-class SlowRanker(FlatRanker):
-    """Keeps the event loop until all deadlines are over."""
-
-    def score(self, *asked: Any) -> NDArray[np.float64]:
-        time.sleep(0.1)
-        return super().score(*asked)
-
-
 class TellingRanker(FlatRanker):
     """Says when it is asked."""
 
@@ -114,13 +91,3 @@ async def test_outside_bidders_think_while_the_inside_bids_are_ranked() -> None:
     await market.ask_one()
 
     assert told == ["sent", "ranked"]
-
-
-async def test_an_answer_that_came_while_the_exchange_was_busy_is_in_time() -> None:
-    market = Market([a_line_item(1)], outside=[Prompt()], ranker=SlowRanker())
-
-    answer = await market.ask_one()
-
-    ad = answer.placements[0].ad
-    assert ad is not None
-    assert ad.bidder == "prompt"
