@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,11 @@ def test_changes_wait_for_room_and_come_by_themselves(elastic: ElasticWorld, wor
     index.catch_up()
     mark_disk(elastic, _FLOODED)
 
+    bids_micros = count(item.bid_micros + 1)
+
     def refused() -> bool:
-        world.campaigns.change_bid(world.write(), item.line_item_id, item.bid_micros + 1)
+        # Each is another bid: one that stays as it is would write nothing.
+        world.campaigns.change_bid(world.write(), item.line_item_id, next(bids_micros))
         try:
             index.catch_up()
         except IndexDiskFull:
