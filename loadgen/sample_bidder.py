@@ -1,9 +1,9 @@
 """What does an outside bidder look like? A whole one, as a process of its own behind BidderService.
 
 `python -m loadgen.sample_bidder --port 0` says "ready on 127.0.0.1:PORT" and bids for two made-up brands until SIGTERM.
-It misbehaves as the worst of real ones do. Shares of its requests are answered late or fail, evenly spread, so that few
-requests show it too; by a seeded share it bids with a wrong currency, an absurd or negative price, for a placement that
-nobody offered, in a size that does not fit.
+It misbehaves as the worst of real ones do: a share of its requests is answered late or fails, and of its bids by turns
+are in a wrong currency, at a negative or absurd price, for a placement that nobody offered, in a size or a format that
+does not fit. Shares are evenly spread, so that a few requests show all of it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from random import Random
 from typing import Any
 
@@ -117,7 +118,8 @@ class SampleBidder:
         self._chance = Random(seed)
         self._bid_share = bid_share
         self._late = _Spread(late_share)
-        self._garbage_share = garbage_share
+        self._garbage = _Spread(garbage_share)
+        self._kinds = cycle(GARBAGE)
         self._failing = _Spread(failure_share)
         self._bids = 0
 
@@ -163,8 +165,8 @@ class SampleBidder:
             f'alt="{brand.slogan}" width="{size.width}" height="{size.height}"></a>',
             category=brand.category,
         )
-        if self._chance.random() < self._garbage_share:
-            self._chance.choice(GARBAGE)(bid)
+        if self._garbage.next():
+            next(self._kinds)(bid)
         return bid
 
 

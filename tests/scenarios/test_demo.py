@@ -22,25 +22,22 @@ def demo(tmp_path: Path, *words: str) -> list[str]:
 
 
 def test_the_demo_meets_every_refusal_and_its_counts_agree(tmp_path: Path) -> None:
+    # A pace that a slow machine keeps beside other tests: what it gives up is not what this looks at.
     done = subprocess.run(
-        demo(tmp_path, "--for", "25s", "--json"), capture_output=True, text=True, timeout=240, check=False
+        demo(tmp_path, "--for", "60s", "--json"), capture_output=True, text=True, timeout=240, check=False
     )
 
     assert done.returncode == 0, done.stderr[-3000:]
     summary: dict[str, Any] = json.loads(done.stdout)
     replay, feed = summary["replay"], summary["feed"]
     assert replay["page_views"] == 30_000
-    # On a machine that cannot keep the pace some are given up; each is accounted for.
-    assert replay["answered"] + sum(replay["errors"].values()) == 30_000
-    assert replay["answered"] > 10_000
-    assert replay["filled"] > 2 * replay["answered"]
-    assert summary["auctions_held"] == summary["auctions_in_event_log"] > 5_000
+    assert replay["answered"] == 30_000
+    assert replay["filled"] > 60_000
+    assert summary["auctions_held"] == summary["auctions_in_event_log"] > 10_000
     assert summary["bids_in"] == sum(summary["bids_by_outcome"].values())
     on_pages, in_feed = sum(row["micros"] for row in replay["spend"]), sum(feed["billed_micros"].values())
     assert summary["billed_in_event_log_micros"] == on_pages + in_feed > on_pages > 0
-    # The rarest are met a few times in thirty thousand page views, and a machine that falls behind can miss one.
-    missing = {int(code) for code in SHOWN_BY_DEMO} - {int(code) for code in summary["bids_by_outcome"]}
-    assert len(missing) <= 2, missing
+    assert {int(code) for code in summary["bids_by_outcome"]} >= {int(code) for code in SHOWN_BY_DEMO}
     assert len(replay["spend"]) >= 12
     assert feed["pages"] == summary["feed_pages_in_event_log"] > 0
     assert (feed["repeated"], feed["hidden_shown"]) == (0, 0)

@@ -67,7 +67,7 @@ def test_shares_of_garbage_and_lateness_are_kept() -> None:
     sound = Counter(is_sound(bidder.bid(a_request(2_000))))
     waits = Counter(bidder.wait_ms(a_request(tmax_ms=40)) for _ in range(2_000))
 
-    assert 300 < sound[False] < 500
+    assert sound[False] == 400
     assert waits == {40 + LATE_BY_MS: 200, 0: 1_800}
     assert not any(is_sound(SampleBidder(1, bid_share=1.0, garbage_share=1.0).bid(a_request(100))))
 
@@ -78,6 +78,21 @@ def test_requests_that_fail_keep_their_share() -> None:
     assert [at for at in range(40) if bidder.fails()] == [4, 14, 24, 34]
     assert sum(bidder.fails() for _ in range(2_000)) == 200
     assert not any(SampleBidder(1).fails() for _ in range(100))
+
+
+def test_a_few_bids_show_every_kind_of_garbage() -> None:
+    bids = SampleBidder(1, bid_share=1.0, garbage_share=0.05).bid(a_request(20 * len(GARBAGE))).bids
+
+    spoiled = [BidResponse(bids=[bid]) for bid in bids if is_sound(BidResponse(bids=[bid])) == [False]]
+    assert len(spoiled) == len(GARBAGE)
+    assert {bid.currency for one in spoiled for bid in one.bids} == {"EUR", "XTS"}
+    assert len(
+        {
+            (bid.bid_micros > 0, bid.bid_micros > 10**18, bid.placement_id, bid.width, bid.format, bid.currency)
+            for one in spoiled
+            for bid in one.bids
+        }
+    ) == len(GARBAGE)
 
 
 def test_every_kind_of_garbage_spoils_a_bid() -> None:
