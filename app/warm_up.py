@@ -68,6 +68,7 @@ async def warm_up(haat: Haat) -> None:
     compiler = InventoryCompiler(ranker=haat.ranker, account_row=lambda account: rows.setdefault(account, len(rows)))
     compiler.put([_ITEM, replace(_ITEM, line_item_id="warm-up-2", number=2, advertiser_domain="other.example")])
     tiny = compiler.compile(0, 0)
+    composer = Composer(urls=PlainUrls(""), product=lambda _: None)
     auction = Auction(
         clock=haat.clock,
         inventory=lambda: tiny,
@@ -76,8 +77,8 @@ async def warm_up(haat: Haat) -> None:
         outside=(),
         ranker=haat.ranker,
         money=_Purse(),
-        answers=SessionAnswers(MemoryAnswers(), ttl_ms=0),
-        composer=Composer(urls=PlainUrls(""), product=lambda _: None),
+        answers=SessionAnswers(MemoryAnswers(), refreshed=composer.refreshed, ttl_ms=0),
+        composer=composer,
         publish=lambda _: None,
         hold=lambda _: None,
         observer=_Nobody(),

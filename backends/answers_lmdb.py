@@ -23,8 +23,8 @@ import msgspec
 from backends import sync_mark
 from backends.writer_thread import WriterThread
 from common.errors import BackendUnavailable
-from exchange.answer import KeptAnswer
 from exchange.asked import Asked
+from exchange.kept_answer import KeptAnswer
 
 if TYPE_CHECKING:
     from backends.lmdb_folder import Transaction
@@ -38,7 +38,7 @@ _LEAVE_FOR_ONE: Final = 2
 _LEAST_LEAVING: Final = 16
 _MOST_READERS: Final = 1_024
 # The form of a value; others are not read.
-_FORM: Final = b"\x01"
+_FORM: Final = b"\x02"
 _EXPIRES: Final = struct.Struct(">Q")
 _HEAD_BYTES: Final = 1 + _EXPIRES.size
 
@@ -84,7 +84,7 @@ class LmdbAnswers:
         try:
             with self._env.begin(db=self._answers, buffers=True) as transaction:
                 for asked in questions:
-                    value = transaction.get(asked.digest())
+                    value = transaction.get(asked)
                     found.append(self._read(value, now_ms) if value is not None else None)
         except lmdb.Error as error:
             self._told(error)
@@ -151,7 +151,7 @@ class LmdbAnswers:
 
     def _entry(self, asked: Asked, kept: KeptAnswer) -> _Entry:
         value = _FORM + _EXPIRES.pack(kept.expires_at_ms) + self._encoder.encode(kept)
-        return asked.digest(), kept.expires_at_ms, value
+        return asked, kept.expires_at_ms, value
 
     def _write(self, batches: Sequence[_Batch]) -> None:
         """In the writer's thread: all that waited becomes one transaction."""

@@ -16,11 +16,11 @@ import msgspec
 from backends.redis_connection import RedisConnection
 from backends.writer_thread import MOST_WAITING, WriterThread
 from common.errors import BackendUnavailable
-from exchange.answer import KeptAnswer
 from exchange.asked import Asked
+from exchange.kept_answer import KeptAnswer
 
 # The form of a value; others are not read.
-_FORM: Final = b"\x01"
+_FORM: Final = b"\x02"
 _EXPIRES: Final = struct.Struct(">Q")
 _HEAD_BYTES: Final = 1 + _EXPIRES.size
 # The value says when it ends; that Redis forgets it is for the room alone, and not a race with it.
@@ -77,7 +77,7 @@ class RedisAnswers:
         )
 
     def _key(self, asked: Asked) -> str:
-        return self._prefix + asked.digest().hex()
+        return self._prefix + asked.hex()
 
     def _value(self, kept: KeptAnswer) -> bytes:
         return _FORM + _EXPIRES.pack(kept.expires_at_ms) + self._encoder.encode(kept)

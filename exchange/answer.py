@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from exchange.creatives.ad_facts import AdFacts
-from exchange.ports import LineItemRecord
 
 
 class Ad(msgspec.Struct, frozen=True, gc=False):
@@ -63,16 +62,3 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     placements: tuple[PlacementAnswer, ...]
     kept: bool = False
     pods: tuple[Pod, ...] = ()
-
-
-class KeptAnswer(msgspec.Struct, frozen=True, gc=False):
-    """An answer that a session was given, until when it holds, and what it was made of.
-
-    `line_items` are those of its ads by id, as they were, None for an outside bid; `sequence` is that of the snapshot
-    they stand in.
-    """
-
-    answer: Answer
-    expires_at_ms: int
-    sequence: int
-    line_items: dict[str, LineItemRecord | None]

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NewType
 
 import msgspec
 
 from exchange.request import PageView
 
+# A question, by the digest of all that its answer depends on: the same for every process, and nobody reads the session
+# out of it again.
+Asked = NewType("Asked", bytes)
+
+DIGEST_BYTES: Final = 16
 # Processes of different versions must not take one question for another.
 _FORM: Final = b"1"
-_DIGEST_BYTES: Final = 16
 _ENCODER = msgspec.msgpack.Encoder()
-
-
-class Asked(msgspec.Struct, frozen=True, gc=False):
-    """What a session asked: all that its answer depends on, and the hash of it, which is taken once.
-
-    The hash holds within this process; `digest` names the question for every process.
-    """
-
-    parameters: tuple[object, ...]
-    key: int
-
-    def digest(self) -> bytes:
-        """16 bytes of a hash over the parameters, out of which nobody reads the session again."""
-        return blake2b(_ENCODER.encode(self.parameters), digest_size=_DIGEST_BYTES, person=_FORM).digest()
 
 
 def question_of(view: PageView) -> Asked:
@@ -37,4 +27,4 @@ def question_of(view: PageView) -> Asked:
         view.segments, view.affinities, view.allowed_seats, view.blocked_seats, view.allowed_languages,
         view.allowed_categories, view.test, view.currency, view.currencies, view.page_rules,
     )  # fmt: skip
-    return Asked(parameters, hash(parameters))
+    return Asked(blake2b(_ENCODER.encode(parameters), digest_size=DIGEST_BYTES, person=_FORM).digest())

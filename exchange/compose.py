@@ -16,6 +16,7 @@ from exchange.creatives.formats import VIDEO_MTYPE
 from exchange.creatives.markup_store import pod_key
 from exchange.creatives.pods import pods_of
 from exchange.holds import WonBatch
+from exchange.kept_answer import impression_id_of
 from exchange.notice_urls import in_markup
 from exchange.record import Held
 from exchange.request import PricingModel
@@ -24,11 +25,6 @@ from ranking.kernel_cache import kernel
 
 _REMEMBER = int(Permission.REMEMBER)
 _CPM = int(PricingModel.CPM)
-
-
-def impression_id_of(auction_id: str, placement_index: int) -> str:
-    """The id of the ad in one placement of one auction."""
-    return f"{auction_id}.{placement_index}"
 
 
 def compose(

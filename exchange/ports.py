@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from exchange.answer import KeptAnswer
     from exchange.asked import Asked
+    from exchange.kept_answer import KeptAnswer
     from exchange.wanted import Wanted
 
 

@@ -12,13 +12,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from exchange.answer import Ad, Answer, KeptAnswer
+from exchange.answer import Answer
 from exchange.asked import Asked, question_of
+from exchange.creatives.ad_facts import AdFacts
 from exchange.inventory import Snapshot
+from exchange.kept_answer import KeptAnswer, kept_answer, slim
 from exchange.ports import AnswerCache, LineItemRecord
 from exchange.request import PageView
 
@@ -26,17 +27,10 @@ from exchange.request import PageView
 PROCESS, MACHINE, WAITING = "process", "machine", "waiting"
 
 
-class _Running(msgspec.Struct, gc=False):
-    """A question that is being decided, and who else waits for it."""
-
-    parameters: tuple[object, ...]
-    waiters: list[asyncio.Future[Answer]]
-
-
 class SessionAnswers:
     """Answers by session and parameters: in this process (`near`), and with all others of the machine (`shared`).
 
-    `refreshed` brings a kept answer up to date for the page view that asks again, or says None when it holds no more;
+    `refreshed` makes the answer of what was kept for the page view that asks again, or says None when it holds no more;
     `adopted` is told of an answer that another process gave.
     """
 
@@ -44,9 +38,9 @@ class SessionAnswers:
         self,
         near: AnswerCache,
         *,
+        refreshed: Callable[[KeptAnswer, PageView], Answer | None],
         ttl_ms: int = 30_000,
         shared: AnswerCache | None = None,
-        refreshed: Callable[[Answer, PageView], Answer | None] = lambda answer, _: answer,
         adopted: Callable[[Answer], None] = lambda _: None,
     ) -> None:
         self._near = near
@@ -54,7 +48,8 @@ class SessionAnswers:
         self._ttl_ms = ttl_ms
         self._refreshed = refreshed
         self._adopted = adopted
-        self._running: dict[int, _Running] = {}
+        # What is being decided, and who else waits for it.
+        self._running: dict[Asked, list[asyncio.Future[Answer]]] = {}
         # How many decisions were saved, by whom.
         self.saved: Counter[str] = Counter()
 
@@ -75,7 +70,7 @@ class SessionAnswers:
             found[row] = (answer, asked)
             if answer is not None:
                 self.saved[PROCESS] += 1
-            elif asked.key not in self._running:
+            elif asked not in self._running:
                 unknown.append((row, asked))
         if unknown and self._shared is not None:
             shared = self._shared.recall([asked for _, asked in unknown], now_ms)
@@ -85,19 +80,16 @@ class SessionAnswers:
         return found
 
     def _still_holds(self, kept: KeptAnswer, view: PageView, snapshot: Snapshot) -> Answer | None:
-        if kept.sequence != snapshot.sequence and not _unchanged(kept.line_items, snapshot):
+        if kept.sequence != snapshot.sequence and not _unchanged(kept, snapshot):
             return None
-        if not _in_stock(kept.answer, snapshot):
-            return None
-        answer = self._refreshed(kept.answer, view)
-        return replace(answer, request_id=view.request_id, kept=True) if answer is not None else None
+        return self._refreshed(kept, view) if _in_stock(kept, snapshot) else None
 
     def _adopt(self, asked: Asked, kept: KeptAnswer, view: PageView, snapshot: Snapshot, now_ms: int) -> Answer | None:
         """The answer of another process, from now on one of this one's; None where it does not hold here."""
         # Another process counts the changes of its inventory by itself, so the line items are looked at.
-        if not _unchanged(kept.line_items, snapshot):
+        if not _unchanged(kept, snapshot):
             return None
-        kept = replace(kept, answer=_with_facts_of(kept.answer, snapshot), sequence=snapshot.sequence)
+        kept = replace(kept, facts=_facts_of(kept, snapshot), sequence=snapshot.sequence)
         answer = self._still_holds(kept, view, snapshot)
         if answer is None:
             return None
@@ -110,16 +102,13 @@ class SessionAnswers:
         """The answer to the same question, which is being decided; None when it is not, and then the caller decides
         it and says so by `keep` or `give_up`.
         """
-        running = self._running.get(asked.key)
+        running = self._running.get(asked)
         if running is None:
-            self._running[asked.key] = _Running(asked.parameters, [])
-            return None
-        if running.parameters != asked.parameters:
-            # Another question of the same hash goes its own way; it is told of by nobody.
+            self._running[asked] = []
             return None
         self.saved[WAITING] += 1
         waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        running.waiters.append(waiter)
+        running.append(waiter)
         return waiter
 
     def give_up(self, questions: Iterable[Asked | None], error: BaseException) -> None:
@@ -129,12 +118,10 @@ class SessionAnswers:
                 waiter.set_exception(error)
 
     def _waiters_of(self, asked: Asked | None) -> list[asyncio.Future[Answer]]:
-        running = self._running.get(asked.key) if asked is not None else None
-        if asked is None or running is None or running.parameters != asked.parameters:
+        if asked is None:
             return []
-        del self._running[asked.key]
         # Its caller may be gone.
-        return [waiter for waiter in running.waiters if not waiter.done()]
+        return [waiter for waiter in self._running.pop(asked, ()) if not waiter.done()]
 
     def keep(
         self, questions: Sequence[Asked | None], answers: Sequence[Answer], snapshot: Snapshot, now_ms: int
@@ -143,28 +130,32 @@ class SessionAnswers:
         Whoever waits for one gets it.
         """
         entries: list[tuple[Asked, KeptAnswer]] = []
+        expires_at_ms = now_ms + self._ttl_ms
         for asked, answer in zip(questions, answers, strict=True):
             if asked is None:
                 continue
             for waiter in self._waiters_of(asked):
                 waiter.set_result(answer)
-            line_items: dict[str, LineItemRecord | None] = {}
+            line_items: list[LineItemRecord | None] = []
+            sold = False
             for placement in answer.placements:
-                if placement.ad is not None:
-                    row = snapshot.item_rows.get(placement.ad.line_item_id)
-                    line_items[placement.ad.line_item_id] = snapshot.items[row] if row is not None else None
-            if line_items:
-                entries.append((asked, KeptAnswer(answer, now_ms + self._ttl_ms, snapshot.sequence, line_items)))
+                sold = sold or placement.ad is not None
+                row = snapshot.item_rows.get(placement.ad.line_item_id) if placement.ad is not None else None
+                line_items.append(snapshot.items[row] if row is not None else None)
+            if sold:
+                entries.append((asked, kept_answer(answer, tuple(line_items), expires_at_ms, snapshot.sequence)))
         if not entries:
             return
         self._near.keep(entries, now_ms)
         if self._shared is not None:
-            self._shared.keep([(asked, replace(kept, answer=_slim(kept.answer))) for asked, kept in entries], now_ms)
+            self._shared.keep([(asked, slim(kept)) for asked, kept in entries], now_ms)
 
 
-def _unchanged(line_items: dict[str, LineItemRecord | None], snapshot: Snapshot) -> bool:
-    for line_item_id, line_item in line_items.items():
-        row = snapshot.item_rows.get(line_item_id)
+def _unchanged(kept: KeptAnswer, snapshot: Snapshot) -> bool:
+    for facts, line_item in zip(kept.facts, kept.line_items, strict=True):
+        if facts is None:
+            continue
+        row = snapshot.item_rows.get(facts.line_item_id)
         if row is None:
             # Outside bids carry no line item of ours; a line item of ours that is gone must not be shown again.
             if line_item is not None:
@@ -175,43 +166,25 @@ def _unchanged(line_items: dict[str, LineItemRecord | None], snapshot: Snapshot)
     return True
 
 
-def _in_stock(answer: Answer, snapshot: Snapshot) -> bool:
+def _in_stock(kept: KeptAnswer, snapshot: Snapshot) -> bool:
     """Is every product in it still to be had? What the snapshot does not know cannot be out of stock."""
     in_stock, rows = snapshot.book.product_in_stock, snapshot.product_rows
-    for placement in answer.placements:
-        row = rows.get(placement.ad.facts.product_id) if placement.ad is not None else None
+    for facts in kept.facts:
+        row = rows.get(facts.product_id) if facts is not None else None
         if row is not None and not in_stock[row]:
             return False
     return True
 
 
-def _slim(answer: Answer) -> Answer:
-    """Without what every process knows of a line item's ad: its creative and its template."""
-    return _with_ads(
-        answer,
-        lambda ad: (
-            replace(ad, facts=replace(ad.facts, template=None, creative=None)) if ad.facts.creative is not None else ad
-        ),
-    )
+def _facts_of(kept: KeptAnswer, snapshot: Snapshot) -> tuple[AdFacts | None, ...]:
+    """This process's own facts of the ads of line items, which are those that the answer was given with."""
 
-
-def _with_facts_of(answer: Answer, snapshot: Snapshot) -> Answer:
-    """With this process's own facts of the ads of line items, which are those that the answer was given with."""
-
-    def own(ad: Ad) -> Ad:
-        row = snapshot.item_rows.get(ad.line_item_id)
-        if row is None:
-            return ad
+    def own(told: AdFacts | None) -> AdFacts | None:
+        row = snapshot.item_rows.get(told.line_item_id) if told is not None else None
+        if told is None or row is None:
+            return told
         first = int(np.searchsorted(snapshot.book.ad_item, row))
         ads = snapshot.ads[first : first + len(snapshot.items[row].creatives)]
-        return replace(ad, facts=next(facts for facts in ads if facts.creative_id == ad.facts.creative_id))
+        return next(facts for facts in ads if facts.creative_id == told.creative_id)
 
-    return _with_ads(answer, own)
-
-
-def _with_ads(answer: Answer, of: Callable[[Ad], Ad]) -> Answer:
-    placements = [
-        replace(placement, ad=of(placement.ad)) if placement.ad is not None else placement
-        for placement in answer.placements
-    ]
-    return replace(answer, placements=tuple(placements))
+    return tuple(own(facts) for facts in kept.facts)

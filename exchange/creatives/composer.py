@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from msgspec.structs import replace
 
 from exchange.answer import Answer
 from exchange.creatives.ad_facts import AdFacts
@@ -18,6 +17,7 @@ from exchange.creatives.markup_store import pod_key
 from exchange.creatives.native import missing
 from exchange.creatives.shown import Shown
 from exchange.creatives.templates import Form, Template, Urls
+from exchange.kept_answer import KeptAnswer
 from exchange.request import NativeTerms, PageView
 from streams.product import Product
 
@@ -67,26 +67,18 @@ class Composer:
             self.keep_video(impression_id, markup)
         return markup
 
-    def refreshed(self, answer: Answer, view: PageView) -> Answer | None:
-        """An answer that a session was given before, with its products as they are now; None when one of them is no
-        longer sold, or for another price. The page view is the one that asked again.
+    def refreshed(self, kept: KeptAnswer, view: PageView) -> Answer | None:
+        """The answer that a session was given before, its markup written anew with its products as they are now; None
+        when one of them is no longer sold, or for another price. The page view is the one that asked again.
         """
-        entries = []
-        changed = False
-        for placement, entry in zip(view.placements, answer.placements, strict=True):
-            ad = entry.ad
-            if ad is not None and ad.facts.product_id:
-                product = self._product(ad.facts.product_id)
+        for facts, price_micros in zip(kept.facts, kept.product_prices_micros(), strict=True):
+            if facts is not None and facts.product_id:
+                product = self._product(facts.product_id)
                 if product is not None and not product.in_stock:
                     return None
-                if ad.product_price_micros != (product.price_micros if product is not None else -1):
+                if price_micros != (product.price_micros if product is not None else -1):
                     return None
-                if ad.facts.template is None:
-                    markup = self.markup(ad.facts, placement.native, ad.impression_id)
-                    entry = replace(entry, ad=replace(ad, markup=markup))
-                    changed = True
-            entries.append(entry)
-        return replace(answer, placements=tuple(entries)) if changed else answer
+        return kept.answer_to(view, self.markup)
 
     def product_price_micros(self, product_id: str) -> int:
         """What a product costs at this moment, -1 for one that is in no catalogue."""

@@ -18,9 +18,10 @@ from backends.answers_memory import MemoryAnswers
 from backends.answers_redis import RedisAnswers
 from backends.redis_connection import RedisConnection
 from common.errors import BackendUnavailable
-from exchange.answer import Ad, Answer, KeptAnswer, PlacementAnswer, Pod
+from exchange.answer import Ad, Answer, PlacementAnswer, Pod
 from exchange.asked import Asked, question_of
 from exchange.creatives import ad_facts, outside_facts
+from exchange.kept_answer import KeptAnswer, kept_answer
 from exchange.ports import AnswerCache
 from exchange.request import Deal, FlexSize, NativeTerms, VideoTerms
 from tests.builders import a_line_item, a_page_view, a_placement, an_outside_bid
@@ -55,7 +56,7 @@ def a_kept_answer(auction_id: str = "a" * 32, expires_at_ms: int = NOW_MS + 30_0
         PlacementAnswer("foot", None, 100),
     )
     answer = Answer(auction_id, "request-1", placements, pods=(Pod("pod", ("top",), 15, "<VAST/>"),))
-    return KeptAnswer(answer, expires_at_ms, 7, {item.line_item_id: item, "": None})
+    return kept_answer(answer, (item, None, None), expires_at_ms, 7)
 
 
 def test_an_answer_comes_back_whole_to_the_question_it_was_kept_by(cache: AnswerCache) -> None:
@@ -220,8 +221,8 @@ def test_a_value_of_another_form_is_unknown(tmp_path: Path) -> None:
     cache = LmdbAnswers(tmp_path / "answers")
     cache.keep([(a_question(), a_kept_answer())], NOW_MS)
     cache.flush()
-    digest = a_question().digest()
-    for value in (b"", b"\x09" + b"x" * 40, b"\x01" + (NOW_MS * 2).to_bytes(8, "big") + b"\xc1no answer"):
+    digest = a_question()
+    for value in (b"", b"\x09" + b"x" * 40, b"\x02" + (NOW_MS * 2).to_bytes(8, "big") + b"\xc1no answer"):
         with cache._env.begin(write=True, db=cache._answers) as transaction:
             transaction.put(digest, value)
         assert cache.recall([a_question()], NOW_MS) == [None]
@@ -247,7 +248,7 @@ def test_a_file_that_fails_forgets_and_raises_nothing(tmp_path: Path) -> None:
     cache.close()
 
 
-def test_digests_are_of_the_question_and_of_nothing_else() -> None:
+def test_questions_are_digests_of_what_is_asked_and_of_nothing_else() -> None:
     view = a_page_view(session_id="s")
-    assert question_of(view).digest() == question_of(replace(view, request_id="other", wire=b"x")).digest()
-    assert len({a_question("s").digest(), a_question("t").digest(), a_question("", url="s").digest()}) == 3
+    assert question_of(view) == question_of(replace(view, request_id="other", wire=b"x"))
+    assert len({a_question("s"), a_question("t"), a_question("", url="s")}) == 3

@@ -11,9 +11,10 @@ from msgspec.msgpack import decode, encode
 from msgspec.structs import replace
 
 from common.errors import BackendUnavailable
-from exchange.answer import Answer, KeptAnswer
+from exchange.answer import Answer
 from exchange.asked import Asked
 from exchange.bidding import OutsideBid
+from exchange.kept_answer import KeptAnswer
 from exchange.ports import LineItemRecord
 from exchange.request import Deal, PageView
 from streams.auction_block import AuctionColumns
@@ -158,14 +159,14 @@ class Shares:
 
     def recall(self, questions: Sequence[Asked], now_ms: int) -> list[KeptAnswer | None]:
         # As it comes back from a file: whole, and nothing in it is an object of this process.
-        found = [self.kept.get(asked.digest()) for asked in questions]
+        found = [self.kept.get(asked) for asked in questions]
         return [
             decode(encode(kept), type=KeptAnswer) if kept is not None and now_ms < kept.expires_at_ms else None
             for kept in found
         ]
 
     def keep(self, entries: Sequence[tuple[Asked, KeptAnswer]], now_ms: int) -> None:
-        self.kept.update({asked.digest(): kept for asked, kept in entries})
+        self.kept.update(entries)
 
     def flush(self) -> None:
         pass

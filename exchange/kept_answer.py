@@ -1,0 +1,124 @@
+"""How is an answer kept until its session asks again? In a few objects, out of which it is made again.
+
+Answers are kept by the hundred thousand. What a line item's ad is stands once in memory, and its markup is written
+again when it is needed, so a kept answer has a tenth of the answer's size; the price of memory that is never near is
+paid with every page view.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from exchange.answer import Ad, Answer, PlacementAnswer, Pod
+from exchange.creatives.ad_facts import AdFacts
+from exchange.ports import LineItemRecord
+from exchange.request import NativeTerms, PageView
+
+# The reason for no ad, the price, what the price is worth, what the product cost.
+_AMOUNTS: Final = struct.Struct("<4q")
+_NO_AD: Final = (0, 0, -1)
+
+# The markup of a line item's ad: of these facts, in a placement with these terms, for this impression.
+Markup = Callable[[AdFacts, NativeTerms | None, str], str]
+
+
+def impression_id_of(auction_id: str, placement_index: int) -> str:
+    """The id of the ad in one placement of one auction."""
+    return f"{auction_id}.{placement_index}"
+
+
+class KeptAnswer(msgspec.Struct, frozen=True, gc=False):
+    """An answer that a session was given, until when it holds, and what it was made of.
+
+    All tuples have an entry for each placement, or none at all where every entry would be empty. `line_items` are
+    those of the ads as they were, None for an outside bid; `sequence` is that of the snapshot they stand in. `markups`
+    are of outside bids. `currency` is the page view's.
+    """
+
+    auction_id: str
+    expires_at_ms: int
+    sequence: int
+    currency: str
+    facts: tuple[AdFacts | None, ...]
+    line_items: tuple[LineItemRecord | None, ...]
+    bidders: tuple[str, ...]
+    # Packed: four numbers for each placement.
+    amounts: bytes
+    deal_ids: tuple[str, ...] = ()
+    markups: tuple[str, ...] = ()
+    pods: tuple[Pod, ...] = ()
+
+    def product_prices_micros(self) -> list[int]:
+        """What the product of each placement's ad cost when this was decided; -1 without one."""
+        return [price for _, _, _, price in _AMOUNTS.iter_unpack(self.amounts)]
+
+    def answer_to(self, view: PageView, markup: Markup) -> Answer:
+        """The answer again, for a page view that asks the same."""
+        placements = []
+        amounts = _AMOUNTS.iter_unpack(self.amounts)
+        for index, (placement, facts, (reason, price, worth, product_price)) in enumerate(
+            zip(view.placements, self.facts, amounts, strict=True)
+        ):
+            ad = None
+            if facts is not None:
+                impression_id = impression_id_of(self.auction_id, index)
+                ad = Ad(
+                    impression_id=impression_id,
+                    facts=facts,
+                    markup=(self.markups[index] if self.markups else "")
+                    or markup(facts, placement.native, impression_id),
+                    price_micros=price,
+                    bidder=self.bidders[index],
+                    worth_micros=worth,
+                    deal_id=self.deal_ids[index] if self.deal_ids else "",
+                    currency=self.currency,
+                    product_price_micros=product_price,
+                )
+            placements.append(PlacementAnswer(placement.placement_id, ad, reason))
+        return Answer(self.auction_id, view.request_id, tuple(placements), kept=True, pods=self.pods)
+
+
+def kept_answer(
+    answer: Answer, line_items: tuple[LineItemRecord | None, ...], expires_at_ms: int, sequence: int
+) -> KeptAnswer:
+    """What is kept of an answer with at least one ad; `line_items` are those of its ads, by placement."""
+    ads = [placement.ad for placement in answer.placements]
+    amounts = b"".join(
+        [
+            _AMOUNTS.pack(
+                placement.no_ad_reason, *((ad.price_micros, ad.worth_micros, ad.product_price_micros) if ad else _NO_AD)
+            )
+            for placement, ad in zip(answer.placements, ads, strict=True)
+        ]
+    )
+    deal_ids = tuple([ad.deal_id if ad is not None else "" for ad in ads])
+    markups = tuple([ad.markup if ad is not None and ad.facts.creative is None else "" for ad in ads])
+    return KeptAnswer(
+        auction_id=answer.auction_id,
+        expires_at_ms=expires_at_ms,
+        sequence=sequence,
+        currency=next(ad.currency for ad in ads if ad is not None),
+        facts=tuple([ad.facts if ad is not None else None for ad in ads]),
+        line_items=line_items,
+        bidders=tuple([ad.bidder if ad is not None else "" for ad in ads]),
+        amounts=amounts,
+        deal_ids=deal_ids if any(deal_ids) else (),
+        markups=markups if any(markups) else (),
+        pods=answer.pods,
+    )
+
+
+def slim(kept: KeptAnswer) -> KeptAnswer:
+    """Without what every process knows of a line item's ad: its creative and its template."""
+    return replace(
+        kept,
+        facts=tuple(
+            replace(facts, template=None, creative=None) if facts is not None and facts.creative is not None else facts
+            for facts in kept.facts
+        ),
+    )
