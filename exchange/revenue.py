@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import Final, Protocol
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from common.errors import FieldError, InvalidInput
 from exchange.campaign_pages import Page, asked_page
 from exchange.settlement import UNKNOWN_PUBLISHER
+from streams.auction_reader import AuctionReader
 from streams.ports import EventLog
-from streams.schemas import OffersMade, Unreadable, decode_offers
 from streams.topics import AUCTIONS
 
 MAX_DAYS: Final = 400
@@ -94,14 +95,7 @@ class Revenue:
                 records = log.read(AUCTIONS.name, offset, RECORDS_PER_STEP)
                 if not records:
                     break
-                offers: defaultdict[PlacementKey, tuple[int, int]] = defaultdict(lambda: (0, 0))
-                for record in records:
-                    made = decode_offers(record)
-                    if isinstance(made, Unreadable):
-                        continue
-                    for key, (offered, sold) in offers_of(made).items():
-                        before = offers[key]
-                        offers[key] = before[0] + offered, before[1] + sold
+                offers = offers_of([record.payload for record in records])
                 self._store.add_offers(offers, offset, records[-1].offset + 1)
                 counted += len(records)
         return counted
@@ -133,26 +127,48 @@ class Revenue:
         return asked.cut(lambda after, limit: numbered[after : after + limit])
 
 
-def offers_of(made: OffersMade) -> dict[PlacementKey, tuple[int, int]]:
-    """(offered, sold) by placement in one record; records of before do not name them. Tests offer nothing."""
-    real_view = np.ones(made.placement_count.size, np.bool_)
-    real_view[made.test_page_view] = False
-    real = np.repeat(real_view, made.placement_count)
-    was_sold = made.sold[real]
-    if not was_sold.size:
+def offers_of(payloads: Iterable[bytes]) -> dict[PlacementKey, tuple[int, int]]:
+    """(offered, sold) by placement in these records; those of before do not name them. Tests offer nothing, nor does
+    what cannot be read.
+    """
+    spelled: dict[str, int] = {}
+    parts: list[_Offers] = []
+    for payload in payloads:
+        with suppress(ValueError, IndexError):
+            parts.append(_offers_in(AuctionReader(payload), spelled))
+    if not parts:
         return {}
-    day = made.held_at_ms // _DAY_MS
-    if not made.names:
-        return {(UNKNOWN_PUBLISHER, "", day): (was_sold.size, int(was_sold.sum()))}
-    width = len(made.names)
-    keys = (np.repeat(made.publisher_name, made.placement_count) * width + made.placement_name)[real]
-    distinct, row = np.unique(keys, return_inverse=True)
-    offered = np.bincount(row).tolist()
+    days, publishers, placements, was_sold = (np.concatenate(column) for column in zip(*parts, strict=True))
+    names, width = list(spelled), max(len(spelled), 1)
+    distinct, row = np.unique((days * width + publishers) * width + placements, return_inverse=True)
+    offered = np.bincount(row, minlength=len(distinct)).tolist()
     sold = np.bincount(row[was_sold], minlength=len(distinct)).tolist()
     return {
-        (made.names[key // width] or UNKNOWN_PUBLISHER, made.names[key % width], day): (all_of, sold_of)
+        (names[key // width % width] or UNKNOWN_PUBLISHER, names[key % width], key // width**2): (all_of, sold_of)
         for key, all_of, sold_of in zip(distinct.tolist(), offered, sold, strict=True)
     }
+
+
+# Of each placement that was offered: its day, its publisher's and its own name, and whether it was sold.
+_Offers = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]
+
+
+def _offers_in(reader: AuctionReader, spelled: dict[str, int]) -> _Offers:
+    """Names as numbers in `spelled`; ValueError or IndexError when the columns do not fit one another."""
+    counts = reader.column("placement_count").astype(np.int64)
+    was_sold = reader.column("winner_row_plus_one") != 0
+    names = reader.names()
+    publishers, placements = reader.column("publisher_name"), reader.column("placement_name")
+    if not names:
+        names, publishers, placements = [""], np.zeros(len(counts), np.uint32), np.zeros(len(was_sold), np.uint32)
+    if len(publishers) != len(counts) or len(placements) != len(was_sold) or int(counts.sum()) != len(was_sold):
+        raise ValueError("the placements do not add up")
+    number_of = np.array([spelled.setdefault(name, len(spelled)) for name in names], np.int64)
+    real = np.ones(len(counts), np.bool_)
+    real[reader.column("test_page_view")] = False
+    offered = real.repeat(counts)
+    publisher, placement = number_of[publishers].repeat(counts)[offered], number_of[placements][offered]
+    return np.full(len(placement), reader.held_at_ms // _DAY_MS), publisher, placement, was_sold[offered]
 
 
 def day_text(day: int) -> str:

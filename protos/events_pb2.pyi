@@ -424,52 +424,229 @@ class OfferedDeal(_message.Message):
 Global___OfferedDeal: _TypeAlias = OfferedDeal  # noqa: Y015
 
 @_typing.final
-class OffersMade(_message.Message):
-    """AuctionsHeld as those read it who count offers and sales alone: the same bytes, the rest skipped."""
+class AuctionBytes(_message.Message):
+    """AuctionsHeld as those read it who look at the bytes of its columns: on the wire a packed column of numbers is a field of
+    bytes. Of a column that was written in parts there is an entry for each part.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
     HELD_AT_MS_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    AUCTION_ID_HIGH_FIELD_NUMBER: _builtins.int
+    AUCTION_ID_LOW_FIELD_NUMBER: _builtins.int
+    PERMISSIONS_FIELD_NUMBER: _builtins.int
     PLACEMENT_COUNT_FIELD_NUMBER: _builtins.int
+    BIDS_IN_FIELD_NUMBER: _builtins.int
+    PRICE_RULE_FIELD_NUMBER: _builtins.int
+    PAGE_VIEW_FIELD_NUMBER: _builtins.int
     WINNER_ROW_PLUS_ONE_FIELD_NUMBER: _builtins.int
+    NO_AD_REASON_FIELD_NUMBER: _builtins.int
+    BID_PLACEMENT_FIELD_NUMBER: _builtins.int
+    BID_LINE_ITEM_FIELD_NUMBER: _builtins.int
+    BID_CREATIVE_FIELD_NUMBER: _builtins.int
+    BID_BIDDER_FIELD_NUMBER: _builtins.int
+    BID_MICROS_FIELD_NUMBER: _builtins.int
+    BID_OUTCOME_FIELD_NUMBER: _builtins.int
+    BID_CLICK_PROBABILITY_FIELD_NUMBER: _builtins.int
+    BID_ECPM_MICROS_FIELD_NUMBER: _builtins.int
+    BID_PRICE_MICROS_FIELD_NUMBER: _builtins.int
+    BID_RESERVED_MICROS_FIELD_NUMBER: _builtins.int
+    MORE_PAGE_VIEW_FIELD_NUMBER: _builtins.int
+    MORE_OUTCOME_FIELD_NUMBER: _builtins.int
+    MORE_COUNT_FIELD_NUMBER: _builtins.int
+    BIDDERS_FIELD_NUMBER: _builtins.int
+    OUTSIDE_BIDS_FIELD_NUMBER: _builtins.int
+    CURRENCIES_FIELD_NUMBER: _builtins.int
+    BID_CURRENCY_FIELD_NUMBER: _builtins.int
+    BID_DEAL_PLUS_ONE_FIELD_NUMBER: _builtins.int
+    FLOOR_MICROS_FIELD_NUMBER: _builtins.int
+    MOST_PER_ADVERTISER_FIELD_NUMBER: _builtins.int
+    MOST_ADS_FIELD_NUMBER: _builtins.int
+    SEPARATE_FIELD_NUMBER: _builtins.int
+    PRIVATE_AUCTION_FIELD_NUMBER: _builtins.int
+    FLOOR_RULE_FIELD_NUMBER: _builtins.int
     PUBLISHER_NAME_FIELD_NUMBER: _builtins.int
     PLACEMENT_NAME_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
     TEST_PAGE_VIEW_FIELD_NUMBER: _builtins.int
+    BID_CHANCE_FIELD_NUMBER: _builtins.int
+    BID_PRICING_FIELD_NUMBER: _builtins.int
+    BID_ADVERTISER_FIELD_NUMBER: _builtins.int
+    BID_PRODUCT_FIELD_NUMBER: _builtins.int
+    BID_CATEGORY_FIELD_NUMBER: _builtins.int
+    REFUSED_BEFORE_FIELD_NUMBER: _builtins.int
+    BID_ACCOUNT_FIELD_NUMBER: _builtins.int
+    BID_CAMPAIGN_ACCOUNT_FIELD_NUMBER: _builtins.int
+    AVAILABLE_MICROS_FIELD_NUMBER: _builtins.int
+    CHANCE_REST_FIELD_NUMBER: _builtins.int
+    PLACEMENT_VIEWABLE_FIELD_NUMBER: _builtins.int
+    BID_OWN_FLOOR_PLUS_ONE_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     held_at_ms: _builtins.int
+    currency: _builtins.str
     @_builtins.property
-    def placement_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def auction_id_high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
-    def winner_row_plus_one(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def auction_id_low(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
-    def publisher_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
-    def placement_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def placement_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bids_in(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def price_rule(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def page_view(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def winner_row_plus_one(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def no_ad_reason(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_placement(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_line_item(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_creative(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_bidder(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_micros(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_outcome(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_click_probability(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_ecpm_micros(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_price_micros(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_reserved_micros(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def more_page_view(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def more_outcome(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def more_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bidders(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def outside_bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutsideBid]: ...
+    @_builtins.property
+    def currencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def bid_currency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_deal_plus_one(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def floor_micros(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def most_per_advertiser(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def most_ads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def separate(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def private_auction(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def floor_rule(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def publisher_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def placement_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
-    def test_page_view(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def test_page_view(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_chance(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_pricing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_advertiser(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_product(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_category(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def refused_before(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_account(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_campaign_account(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def available_micros(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def chance_rest(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def placement_viewable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def bid_own_floor_plus_one(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     def __init__(
         self,
         *,
         schema_version: _builtins.int = ...,
         held_at_ms: _builtins.int = ...,
-        placement_count: _abc.Iterable[_builtins.int] | None = ...,
-        winner_row_plus_one: _abc.Iterable[_builtins.int] | None = ...,
-        publisher_name: _abc.Iterable[_builtins.int] | None = ...,
-        placement_name: _abc.Iterable[_builtins.int] | None = ...,
+        currency: _builtins.str = ...,
+        auction_id_high: _abc.Iterable[_builtins.bytes] | None = ...,
+        auction_id_low: _abc.Iterable[_builtins.bytes] | None = ...,
+        permissions: _abc.Iterable[_builtins.bytes] | None = ...,
+        placement_count: _abc.Iterable[_builtins.bytes] | None = ...,
+        bids_in: _abc.Iterable[_builtins.bytes] | None = ...,
+        price_rule: _abc.Iterable[_builtins.bytes] | None = ...,
+        page_view: _abc.Iterable[_builtins.bytes] | None = ...,
+        winner_row_plus_one: _abc.Iterable[_builtins.bytes] | None = ...,
+        no_ad_reason: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_placement: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_line_item: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_creative: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_bidder: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_micros: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_outcome: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_click_probability: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_ecpm_micros: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_price_micros: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_reserved_micros: _abc.Iterable[_builtins.bytes] | None = ...,
+        more_page_view: _abc.Iterable[_builtins.bytes] | None = ...,
+        more_outcome: _abc.Iterable[_builtins.bytes] | None = ...,
+        more_count: _abc.Iterable[_builtins.bytes] | None = ...,
+        bidders: _abc.Iterable[_builtins.str] | None = ...,
+        outside_bids: _abc.Iterable[Global___OutsideBid] | None = ...,
+        currencies: _abc.Iterable[_builtins.str] | None = ...,
+        bid_currency: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_deal_plus_one: _abc.Iterable[_builtins.bytes] | None = ...,
+        floor_micros: _abc.Iterable[_builtins.bytes] | None = ...,
+        most_per_advertiser: _abc.Iterable[_builtins.bytes] | None = ...,
+        most_ads: _abc.Iterable[_builtins.bytes] | None = ...,
+        separate: _abc.Iterable[_builtins.bytes] | None = ...,
+        private_auction: _abc.Iterable[_builtins.bytes] | None = ...,
+        floor_rule: _abc.Iterable[_builtins.bytes] | None = ...,
+        publisher_name: _abc.Iterable[_builtins.bytes] | None = ...,
+        placement_name: _abc.Iterable[_builtins.bytes] | None = ...,
         names: _abc.Iterable[_builtins.str] | None = ...,
-        test_page_view: _abc.Iterable[_builtins.int] | None = ...,
+        test_page_view: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_chance: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_pricing: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_advertiser: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_product: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_category: _abc.Iterable[_builtins.bytes] | None = ...,
+        refused_before: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_account: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_campaign_account: _abc.Iterable[_builtins.bytes] | None = ...,
+        available_micros: _abc.Iterable[_builtins.bytes] | None = ...,
+        chance_rest: _abc.Iterable[_builtins.bytes] | None = ...,
+        placement_viewable: _abc.Iterable[_builtins.bytes] | None = ...,
+        bid_own_floor_plus_one: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_at_ms", b"held_at_ms", "names", b"names", "placement_count", b"placement_count", "placement_name", b"placement_name", "publisher_name", b"publisher_name", "schema_version", b"schema_version", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_id_high", b"auction_id_high", "auction_id_low", b"auction_id_low", "available_micros", b"available_micros", "bid_account", b"bid_account", "bid_advertiser", b"bid_advertiser", "bid_bidder", b"bid_bidder", "bid_campaign_account", b"bid_campaign_account", "bid_category", b"bid_category", "bid_chance", b"bid_chance", "bid_click_probability", b"bid_click_probability", "bid_creative", b"bid_creative", "bid_currency", b"bid_currency", "bid_deal_plus_one", b"bid_deal_plus_one", "bid_ecpm_micros", b"bid_ecpm_micros", "bid_line_item", b"bid_line_item", "bid_micros", b"bid_micros", "bid_outcome", b"bid_outcome", "bid_own_floor_plus_one", b"bid_own_floor_plus_one", "bid_placement", b"bid_placement", "bid_price_micros", b"bid_price_micros", "bid_pricing", b"bid_pricing", "bid_product", b"bid_product", "bid_reserved_micros", b"bid_reserved_micros", "bidders", b"bidders", "bids_in", b"bids_in", "chance_rest", b"chance_rest", "currencies", b"currencies", "currency", b"currency", "floor_micros", b"floor_micros", "floor_rule", b"floor_rule", "held_at_ms", b"held_at_ms", "more_count", b"more_count", "more_outcome", b"more_outcome", "more_page_view", b"more_page_view", "most_ads", b"most_ads", "most_per_advertiser", b"most_per_advertiser", "names", b"names", "no_ad_reason", b"no_ad_reason", "outside_bids", b"outside_bids", "page_view", b"page_view", "permissions", b"permissions", "placement_count", b"placement_count", "placement_name", b"placement_name", "placement_viewable", b"placement_viewable", "price_rule", b"price_rule", "private_auction", b"private_auction", "publisher_name", b"publisher_name", "refused_before", b"refused_before", "schema_version", b"schema_version", "separate", b"separate", "test_page_view", b"test_page_view", "winner_row_plus_one", b"winner_row_plus_one"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___OffersMade: _TypeAlias = OffersMade  # noqa: Y015
+Global___AuctionBytes: _TypeAlias = AuctionBytes  # noqa: Y015
 
 @_typing.final
 class OutsideBid(_message.Message):

@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar
 import msgspec
 import numpy as np
 from google.protobuf.message import DecodeError, Message
-from numpy.typing import NDArray
 
 from protos import catalogue_pb2, events_pb2
 from streams import auction_block
@@ -120,22 +119,6 @@ Event = (
 )
 
 
-class OffersMade(msgspec.Struct):
-    """What of a record of topic `auctions` says who offered what, and what was sold; as in AuctionColumns.
-
-    Page views: `placement_count`, `publisher_name`; placements: `sold`, `placement_name`. Names are indices into
-    `names`, and all empty in records of before. `test_page_view` are the page views that were tests.
-    """
-
-    held_at_ms: int
-    placement_count: NDArray[np.int64]
-    publisher_name: NDArray[np.int64]
-    sold: NDArray[np.bool_]
-    placement_name: NDArray[np.int64]
-    names: list[str]
-    test_page_view: NDArray[np.int64]
-
-
 class Unreadable(msgspec.Struct, frozen=True):
     """A record that cannot be read: its offset and why. A reader counts it and goes on."""
 
@@ -169,33 +152,6 @@ def decode(topic: str, record: Record) -> Event | Unreadable:
         return Unreadable(record.offset, f"a {message_type.DESCRIPTOR.full_name} without a schema version")
     outcome = read(message)
     return Unreadable(record.offset, outcome) if isinstance(outcome, str) else outcome
-
-
-def decode_offers(record: Record) -> OffersMade | Unreadable:
-    """Of a record of topic `auctions` the part that counts offers; a tenth of the work of all of it."""
-    try:
-        message = events_pb2.OffersMade.FromString(record.payload)
-    except DecodeError:
-        return Unreadable(record.offset, f"not auctions: {len(record.payload)} bytes")
-    made = OffersMade(
-        message.held_at_ms,
-        np.array(message.placement_count, np.int64),
-        np.array(message.publisher_name, np.int64),
-        np.array(message.winner_row_plus_one, np.int64) > 0,
-        np.array(message.placement_name, np.int64),
-        list(message.names),
-        np.array(message.test_page_view, np.int64),
-    )
-    if message.schema_version == 0 or int(made.placement_count.sum()) != made.sold.size:
-        return Unreadable(record.offset, "the placements do not add up")
-    sizes = (made.publisher_name.size, made.placement_name.size)
-    if sizes != ((made.placement_count.size, made.sold.size) if made.names else (0, 0)):
-        return Unreadable(record.offset, "the names do not fit")
-    if np.any(made.publisher_name >= len(made.names)) or np.any(made.placement_name >= len(made.names)):
-        return Unreadable(record.offset, "a name is missing")
-    if np.any(made.test_page_view >= made.placement_count.size):
-        return Unreadable(record.offset, "a test is no page view of it")
-    return made
 
 
 def _auctions(message: events_pb2.AuctionsHeld) -> AuctionColumns | str:
