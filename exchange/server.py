@@ -23,6 +23,7 @@ from exchange.batching import Batcher
 from exchange.billing import SAYABLE, Kind, Notice, NoticeOutcome
 from exchange.request import PageView
 from protos import exchange_pb2 as pb
+from protos.unread_pb2 import PageViewerBatch
 
 SERVICE = "haat.exchange.v1.AuctionService"
 ROLES = ("storefront", "operator")
@@ -128,27 +129,24 @@ class AuctionCalls:
         return self._writer.answer(answer)
 
     async def _hold_batch(self, data: bytes, publisher_id: str) -> bytes:
-        batch = parse(pb.PageViewBatch, data, self._max_message_bytes)
+        batch = parse(PageViewerBatch, data, self._max_message_bytes)
         return await self._answers(batch, publisher_id)
 
-    async def _answers(self, batch: pb.PageViewBatch, publisher_id: str) -> bytes:
+    async def _answers(self, batch: PageViewerBatch, publisher_id: str) -> bytes:
         """An AnswerBatch with one result for each page view; a malformed one is refused in its own, and the others are
         held.
         """
-        if len(batch.page_views) > self._max_batch:
+        page_views = list(batch.page_views)
+        if len(page_views) > self._max_batch:
             raise InvalidInput(
-                [
-                    FieldError(
-                        "page_views", f"{len(batch.page_views)} of them", f"give at most {self._max_batch} a batch"
-                    )
-                ]
+                [FieldError("page_views", f"{len(page_views)} of them", f"give at most {self._max_batch} a batch")]
             )
         now_ms = self._clock.now_ms()
         views: list[PageView] = []
         refused: dict[int, status_pb2.Status] = {}
-        for index, message in enumerate(batch.page_views):
+        for index, data in enumerate(page_views):
             try:
-                views.append(self._reader.read(message, now_ms, publisher_id=publisher_id))
+                views.append(self._reader.from_bytes(data, now_ms, publisher_id))
             except InvalidInput as error:
                 refused[index] = status_of(error)
         answers = iter(await self._hold_auctions(views) if views else [])
@@ -156,7 +154,7 @@ class AuctionCalls:
             pb.AnswerBatch(results=[pb.AuctionResult(error=refused[index])]).SerializeToString()
             if index in refused
             else self._writer.result(next(answers))
-            for index in range(len(batch.page_views))
+            for index in range(len(page_views))
         ]
         # Messages joined are one message with the fields of all.
         return b"".join((pb.AnswerBatch(batch_id=batch.batch_id).SerializeToString(), *written))
@@ -210,7 +208,7 @@ class AuctionCalls:
     async def _stream_answer(self, data: bytes, publisher_id: str) -> bytes:
         batch_id = 0
         try:
-            batch = parse(pb.PageViewBatch, data, self._max_message_bytes)
+            batch = parse(PageViewerBatch, data, self._max_message_bytes)
             batch_id = batch.batch_id
             return await self._answers(batch, publisher_id)
         except HaatError as error:

@@ -257,7 +257,7 @@ def test_the_same_placement_in_another_place_is_the_same() -> None:
 def test_without_consent_the_log_sees_neither_visitor_nor_session(agreed: common.Consent) -> None:
     message = a_message(consent=agreed)
 
-    view = a_reader().read(message, NOW_MS, message.SerializeToString())
+    view = a_reader().read(message, NOW_MS)
 
     kept = exchange.PageView.FromString(view.wire)
     assert view.permissions == 0
@@ -275,17 +275,16 @@ def test_without_consent_to_personalise_the_log_sees_the_id_alone() -> None:
         placements=[exchange.Placement(placement_id="top", formats=[exchange.FORMAT_PRODUCT_LISTING])],
     )  # fmt: skip
 
-    for data in (message.SerializeToString(), None):
-        kept = exchange.PageView.FromString(a_reader().read(message, NOW_MS, data).wire)
-        assert (kept.session_id, kept.visitor) == ("s1", common.Visitor(visitor_id="ann"))
+    kept = exchange.PageView.FromString(a_reader().read(message, NOW_MS).wire)
+
+    assert (kept.session_id, kept.visitor) == ("s1", common.Visitor(visitor_id="ann"))
+    assert kept.placements == message.placements
 
 
 def test_with_consent_the_log_sees_what_was_sent() -> None:
     message = a_message()
-    data = message.SerializeToString()
 
-    assert a_reader().read(message, NOW_MS, data).wire == data
-    assert exchange.PageView.FromString(a_reader().read(message, NOW_MS).wire) == message
+    assert a_reader().read(message, NOW_MS).wire == message.SerializeToString()
 
 
 def test_another_currency_is_taken_where_there_is_a_rate() -> None:
@@ -357,3 +356,77 @@ def test_a_dynamic_pod_is_read_as_its_slots_and_stands_so_in_the_log() -> None:
     assert [placement.placement_id for placement in logged.placements] == ["top", "break/1", "break/2", "break/3"]
     # What is read off the log is what was sold.
     assert reader.from_bytes(view.wire, 1_700_000_000_000).placements == view.placements
+
+
+def test_what_many_page_views_share_is_read_once_and_who_looks_each_time() -> None:
+    reader = a_reader()
+    first = reader.read(a_message(), NOW_MS)
+    other = common.Visitor(visitor_id="bob", segments=["age=40"])
+
+    second = reader.read(a_message(request_id="r2", session_id="s2", visitor=other, viewed_at_ms=NOW_MS + 5), NOW_MS)
+
+    assert second.placements is first.placements
+    assert (second.request_id, second.session_id, second.visitor_id) == ("r2", "s2", "bob")
+    assert (second.segments, second.affinities, second.viewed_at_ms) == (("age=40",), (), NOW_MS + 5)
+    alone = a_reader().read(a_message(request_id="r2", session_id="s2", visitor=other, viewed_at_ms=NOW_MS + 5), NOW_MS)
+    assert second == alone
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"test": True}, {"tmax_ms": 60}, {"price_rule": 501}, {"allowed_seats": ["s"]}, {"currencies": ["USD"]},
+        {"page": common.Page(url="https://shop.example/2")}, {"consent": common.Consent()},
+        {"device": common.Device(country="FR")}, {"placements": [a_place(floor_micros=1)]},
+        {"page_rules": exchange.PageRules(most_ads=1)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+def test_what_differs_is_never_taken_for_what_was_read_before(changes: dict[str, Any]) -> None:
+    reader = a_reader()
+    before = reader.read(a_message(), NOW_MS)
+
+    after = reader.read(a_message(**changes), NOW_MS)
+
+    assert after == a_reader().read(a_message(**changes), NOW_MS) != before
+    assert reader.read(a_message(), NOW_MS) == before
+
+
+def test_a_currency_whose_rate_is_gone_is_refused_though_it_was_taken_before() -> None:
+    known = {"GBP"}
+    reader = PageViewReader(currency="EUR", tmax_ms=50, knows_currency=known.__contains__)
+    assert reader.read(a_message(currency="GBP"), NOW_MS).currency == "GBP"
+
+    known.clear()
+
+    with pytest.raises(InvalidInput, match="currency"):
+        reader.read(a_message(currency="GBP"), NOW_MS)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    reader = a_reader()
+    for number in range(10_050):
+        reader.read(a_message(tmax_ms=1, page=common.Page(url=f"https://shop.example/{number}")), NOW_MS)
+    reader.read(a_message(page=common.Page(keywords=["x" * 64] * 64), allowed_categories=["y" * 64] * 100), NOW_MS)
+
+    assert len(reader._known) <= 10_000
+    assert max(map(len, reader._known)) <= 8_192
+
+
+def test_fields_twice_and_of_another_kind_leave_no_visitor_in_the_log() -> None:
+    """Messages joined count as one; a session of another wire type is a field that nobody knows."""
+    message = a_message(consent=common.Consent())
+    data = (
+        message.SerializeToString()
+        + exchange.PageView(
+            session_id="session-2", visitor=common.Visitor(visitor_id="bob", segments=["club=gold"])
+        ).SerializeToString()
+    )
+
+    view = a_reader().from_bytes(data, NOW_MS)
+
+    assert (view.session_id, view.visitor_id, view.segments) == ("session-2", "bob", ("age=30", "club=gold"))
+    kept = exchange.PageView.FromString(view.wire)
+    assert (kept.session_id, kept.HasField("visitor")) == ("", False)
+    for said in (b"session-1", b"session-2", b"ann", b"bob", b"gold"):
+        assert said not in view.wire
