@@ -36,7 +36,7 @@ class KeptAnswer(msgspec.Struct, frozen=True, gc=False):
 
     All tuples have an entry for each placement, or none at all where every entry would be empty. `line_items` are
     those of the ads as they were, None for an outside bid; `sequence` is that of the snapshot they stand in. `markups`
-    are of outside bids. `currency` is the page view's.
+    are of outside bids, and of what another process sold. `currency` is the page view's.
     """
 
     auction_id: str
@@ -115,12 +115,19 @@ def kept_answer(
     )  # fmt: skip
 
 
-def slim(kept: KeptAnswer) -> KeptAnswer:
-    """Without what every process knows of a line item's ad: its creative and its template."""
+def slim(kept: KeptAnswer, answer: Answer) -> KeptAnswer:
+    """For other processes: without what each of them knows of a line item's ad, its creative and its template, and with
+    the markup that was sent, as its addresses lead to the process that sold. Markup that goes by the product is
+    written anew by whoever gives it.
+    """
     return replace(
         kept,
         facts=tuple(
             replace(facts, template=None, creative=None) if facts is not None and facts.creative is not None else facts
             for facts in kept.facts
+        ),
+        markups=tuple(
+            placement.ad.markup if placement.ad is not None and placement.ad.facts.template is not None else ""
+            for placement in answer.placements
         ),
     )

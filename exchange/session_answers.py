@@ -130,6 +130,7 @@ class SessionAnswers:
         Whoever waits for one gets it.
         """
         entries: list[tuple[Asked, KeptAnswer]] = []
+        given: list[Answer] = []
         expires_at_ms = now_ms + self._ttl_ms
         for asked, answer in zip(questions, answers, strict=True):
             if asked is None:
@@ -144,11 +145,13 @@ class SessionAnswers:
                 line_items.append(snapshot.items[row] if row is not None else None)
             if sold:
                 entries.append((asked, kept_answer(answer, tuple(line_items), expires_at_ms, snapshot.sequence)))
+                given.append(answer)
         if not entries:
             return
         self._near.keep(entries, now_ms)
         if self._shared is not None:
-            self._shared.keep([(asked, slim(kept)) for asked, kept in entries], now_ms)
+            shared = [(asked, slim(kept, answer)) for (asked, kept), answer in zip(entries, given, strict=True)]
+            self._shared.keep(shared, now_ms)
 
 
 def _unchanged(kept: KeptAnswer, snapshot: Snapshot) -> bool:

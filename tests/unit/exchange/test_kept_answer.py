@@ -10,7 +10,7 @@ from exchange.answer import Ad, Answer, PlacementAnswer, Pod
 from exchange.creatives import ad_facts, outside_facts
 from exchange.creatives.composer import Composer
 from exchange.creatives.templates import PlainUrls
-from exchange.kept_answer import KeptAnswer, impression_id_of, kept_answer
+from exchange.kept_answer import KeptAnswer, impression_id_of, kept_answer, slim
 from exchange.ports import LineItemRecord
 from exchange.request import PageView
 from tests.builders import PUBLIC_URL, a_line_item, a_page_view, a_placement, an_outside_bid
@@ -74,3 +74,12 @@ def test_what_is_kept_is_a_handful_of_objects() -> None:
     assert len(apart) <= 4
     assert len(held.amounts) == 2 * 4 * 8
     assert not gc.is_tracked(held)
+
+
+def test_for_other_processes_markup_stays_as_it_was_sold_and_facts_are_those_that_each_knows() -> None:
+    answer = an_answer()
+
+    told = slim(kept(answer), answer)
+
+    assert told.markups == tuple(placement.ad.markup if placement.ad else "" for placement in answer.placements)
+    assert [facts.creative for facts in told.facts if facts is not None] == [None, None, None]
