@@ -3,7 +3,7 @@
 Every field is checked, and all that cannot be taken is named at once. What cannot be used (an unknown device type, a
 word longer than any line item's) is tolerated where OpenRTB 2.6 §2.6 asks for it.
 
-Who looks and when is read each time; all else is looked up by its bytes (exchange.shared_parts).
+Who looks and when is read each time; all else is looked up by its bytes (exchange.shared_parts_wire).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from common.errors import FieldError, InvalidInput
 from exchange.context_wire import WORD_LIMIT
 from exchange.placement_wire import ID_LIMIT, Errors, too_long, too_many
 from exchange.request import PageView
-from exchange.shared_parts import SharedParts, SharedPartsReader
+from exchange.shared_parts_wire import SharedParts, SharedPartsReader
 from protos import exchange_pb2 as pb
 from protos.unread_pb2 import PageViewer
 

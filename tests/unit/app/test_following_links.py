@@ -26,6 +26,8 @@ from tests.whole_haat import whole_haat
 async def a_server() -> AsyncIterator[str]:
     """Addresses that lead on, do not, are slow, or answer for ever."""
 
+    over = asyncio.Event()
+
     async def answer(request: web.Request) -> web.StreamResponse:
         match request.path:
             case "/moved":
@@ -35,7 +37,7 @@ async def a_server() -> AsyncIterator[str]:
             case "/broken":
                 return web.Response(status=503)
             case "/slow":
-                await asyncio.sleep(5)
+                await over.wait()
             case "/endless":
                 stream = web.StreamResponse()
                 await stream.prepare(request)
@@ -53,6 +55,7 @@ async def a_server() -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
+        over.set()
         await runner.cleanup()
 
 
