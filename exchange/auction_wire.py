@@ -28,7 +28,7 @@ _REMEMBER: Final = int(Permission.REMEMBER)
 _PERSONALISE: Final = int(Permission.PERSONALISE_ADS)
 # What is remembered is bounded, whatever is sent.
 _REMEMBERED: Final = 10_000
-_REMEMBERED_BYTES: Final = 8_192
+_REMEMBERED_BYTES: Final = 4_096
 
 _Affinities = tuple[tuple[str, float], ...]
 

@@ -31,6 +31,7 @@ from protos import catalogue_pb2 as catalogue
 from protos import common_pb2 as common
 from protos import exchange_pb2 as exchange
 from protos import feed_pb2 as feed
+from protos.unread_pb2 import PageViewerBatch
 from tests.scenarios.conftest import Serve, Served
 
 pytestmark = pytest.mark.slow
@@ -367,6 +368,10 @@ async def _raw(haat: Served, keys: DemoKeys, data: bytes) -> grpc.StatusCode:
 
 async def test_the_stream_goes_on_after_garbage(serve: Serve, keys: DemoKeys) -> None:
     good = exchange.PageViewBatch(batch_id=7, page_views=[a_page_view(1)]).SerializeToString()
+    # One page view is no message, and its neighbours are.
+    mixed = PageViewerBatch(
+        batch_id=9, page_views=[a_page_view(2).SerializeToString(), b"\xff\xff", a_page_view(3).SerializeToString()]
+    ).SerializeToString()
     with serve() as haat:
         async with grpc.aio.insecure_channel(haat.target) as channel:
             call: Any = channel.stream_stream("/haat.exchange.v1.AuctionService/StreamAuctions")(
@@ -376,10 +381,14 @@ async def test_the_stream_goes_on_after_garbage(serve: Serve, keys: DemoKeys) ->
             first = exchange.AnswerBatch.FromString(await call.read())
             await call.write(good)
             second = exchange.AnswerBatch.FromString(await call.read())
+            await call.write(mixed)
+            third = exchange.AnswerBatch.FromString(await call.read())
             await call.done_writing()
 
     assert (first.batch_id, first.error.code) == (5, grpc.StatusCode.INVALID_ARGUMENT.value[0])
     assert (second.batch_id, len(second.results)) == (7, 1)
+    assert [result.HasField("answer") for result in third.results] == [True, False, True]
+    assert third.results[1].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
 
 
 async def test_a_dead_outside_bidder_costs_nobody_an_answer(serve: Serve, keys: DemoKeys) -> None:

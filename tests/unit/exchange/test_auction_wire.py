@@ -410,7 +410,7 @@ def test_what_is_remembered_is_bounded() -> None:
     reader.read(a_message(page=common.Page(keywords=["x" * 64] * 64), allowed_categories=["y" * 64] * 100), NOW_MS)
 
     assert len(reader._known) <= 10_000
-    assert max(map(len, reader._known)) <= 8_192
+    assert max(map(len, reader._known)) <= 4_096
 
 
 def test_fields_twice_and_of_another_kind_leave_no_visitor_in_the_log() -> None:
