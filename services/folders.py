@@ -6,11 +6,13 @@ import hashlib
 import os
 import pwd
 import subprocess
+import threading
 from pathlib import Path
 
 from services.engine import NotToBeHad
 
 _ACCOUNT = "haat-services"
+_making = threading.Lock()
 
 
 def services_dir() -> Path:
@@ -23,17 +25,20 @@ def account() -> str | None:
     """The user that engines run as: ours, or, since most refuse root, one of their own that is made when missing."""
     if os.geteuid() != 0:
         return None
-    try:
-        pwd.getpwnam(_ACCOUNT)
-    except KeyError:
-        made = subprocess.run(
-            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _ACCOUNT],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode:
-            raise NotToBeHad(f"user {_ACCOUNT} cannot be made: {made.stderr.strip()}") from None
+    # useradd looks whether the name is there before it takes its lock: two at once both make the user, and the second
+    # gives it another number, which nobody knows who asked for the first.
+    with _making:
+        try:
+            pwd.getpwnam(_ACCOUNT)
+        except KeyError:
+            made = subprocess.run(
+                ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _ACCOUNT],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if made.returncode:
+                raise NotToBeHad(f"user {_ACCOUNT} cannot be made: {made.stderr.strip()}") from None
     return _ACCOUNT
 
 
