@@ -155,8 +155,10 @@ class SqlPostStore:
 
     def erase_creator(self, tenant_id: str, creator_id: str, now_ms: int) -> ErasedPosts:
         """Delete a creator's posts and all that is told of them."""
-        mine = select(POSTS.c.post_id, POSTS.c.revision).where(
-            POSTS.c.tenant_id == tenant_id, POSTS.c.creator_id == creator_id
+        mine = (
+            select(POSTS.c.post_id, POSTS.c.revision)
+            .where(POSTS.c.tenant_id == tenant_id, POSTS.c.creator_id == creator_id)
+            .order_by(POSTS.c.post_id)
         )
         with writing(self._engine) as connection:
             posts = [(row.post_id, row.revision + 1) for row in connection.execute(mine.with_for_update())]
