@@ -94,7 +94,7 @@ class PostRevision(msgspec.Struct, frozen=True):
 
 
 class ErasedPosts(msgspec.Struct, frozen=True):
-    """What an erasure deleted; `posts` are (id, revision) by id, where the revision is one that comes after all others."""
+    """What an erasure deleted; `posts` are (id, revision) by id, with a revision that comes after all others."""
 
     posts: tuple[tuple[str, int], ...]
     revisions: int
