@@ -11,7 +11,7 @@ from dataclasses import dataclass
 class BenchSettings:
     """In flight are calls; a call of the batch row carries `batch_size` page views. Each row runs `rounds` times."""
 
-    rounds: int = 3
+    rounds: int = 5
     warmup_s: float = 2.0
     seconds: float = 6.0
     # A row ends at this count even before its time is over.
