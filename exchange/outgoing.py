@@ -165,8 +165,13 @@ class OutgoingProjector:
 
 
 def _of_auctions(payload: bytes, offset: int) -> list[Outgoing]:
-    entries = []
-    for bid, impression_id, bidder in outside_bids_of(payload):
+    """Of a record that cannot be read nobody is told, and those behind it are read."""
+    entries: list[Outgoing] = []
+    try:
+        bids = list(outside_bids_of(payload))
+    except (ValueError, IndexError):
+        return entries
+    for bid, impression_id, bidder in bids:
         for kind, url in ((OutgoingKind.WIN, bid.win_url), (OutgoingKind.LOSS, bid.loss_url)):
             if url:
                 entries.append(Outgoing(f"a{offset}.{bid.row}.{int(kind)}", kind, impression_id, bidder, url))

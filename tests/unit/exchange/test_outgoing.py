@@ -13,7 +13,7 @@ from backends.outgoing_sql import SqlOutgoingStore
 from exchange import outgoing
 from exchange.outgoing import OutgoingProjector
 from streams.schemas import encode
-from streams.topics import NOTICES
+from streams.topics import AUCTIONS, NOTICES
 from tests import event_batches
 from tests.databases import open_database
 
@@ -87,4 +87,18 @@ def test_the_store_hears_of_what_was_read_now_and_then(tmp_path: Path, monkeypat
 
     assert book.projector.catch_up(NOW_MS) == 2
     assert book.projector.read_upto(NOTICES.name) == 2
+    book.close()
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"\xff\xff\xff", b"\x08\x01\xba\x04\x05ab"], ids=["empty", "garbage", "cut off"]
+)
+def test_a_record_of_auctions_that_cannot_be_read_keeps_nobody_from_being_told(tmp_path: Path, damaged: bytes) -> None:
+    book = Book(tmp_path)
+    book.log.append(AUCTIONS.name, [damaged], NOW_MS)
+    book.append("https://bidder.example/billed")
+
+    assert book.projector.catch_up(NOW_MS) == 2
+    assert book.due() == ["https://bidder.example/billed"]
+    assert book.projector.catch_up(NOW_MS) == 0
     book.close()
