@@ -13,7 +13,7 @@ from exchange.request import PageView
 # out of it again.
 Asked = NewType("Asked", bytes)
 
-DIGEST_BYTES: Final = 16
+_DIGEST_BYTES: Final = 16
 # Processes of different versions must not take one question for another.
 _FORM: Final = b"1"
 _ENCODER = msgspec.msgpack.Encoder()
@@ -27,4 +27,4 @@ def question_of(view: PageView) -> Asked:
         view.segments, view.affinities, view.allowed_seats, view.blocked_seats, view.allowed_languages,
         view.allowed_categories, view.test, view.currency, view.currencies, view.page_rules,
     )  # fmt: skip
-    return Asked(blake2b(_ENCODER.encode(parameters), digest_size=DIGEST_BYTES, person=_FORM).digest())
+    return Asked(blake2b(_ENCODER.encode(parameters), digest_size=_DIGEST_BYTES, person=_FORM).digest())

@@ -16,19 +16,18 @@ from google.protobuf.message import DecodeError
 
 from common.consent import Permission
 from common.errors import FieldError, InvalidInput
-from exchange.context_wire import WORD_LIMIT
+from exchange.context_wire import WORD_LIMIT, Remembered
 from exchange.placement_wire import ID_LIMIT, Errors, too_long, too_many
 from exchange.request import PageView
-from exchange.shared_parts_wire import SharedParts, SharedPartsReader
+from exchange.shared_parts_wire import SharedPartsReader
 from protos import exchange_pb2 as pb
 from protos.unread_pb2 import PageViewer
 
 _LATEST_MS: Final = 4_102_444_800_000  # 2100-01-01
 _REMEMBER: Final = int(Permission.REMEMBER)
 _PERSONALISE: Final = int(Permission.PERSONALISE_ADS)
-# What is remembered is bounded, whatever is sent.
-_REMEMBERED: Final = 10_000
-_REMEMBERED_BYTES: Final = 4_096
+# Of what is remembered of a page view: that of several placements is longer than each of its parts.
+_MOST_BYTES: Final = 4_096
 
 _Affinities = tuple[tuple[str, float], ...]
 
@@ -39,8 +38,7 @@ class PageViewReader:
     def __init__(self, *, currency: str, tmax_ms: int, knows_currency: Callable[[str], bool] = lambda _: False) -> None:
         self._currency = currency
         self._knows_currency = knows_currency
-        self._parts = SharedPartsReader(tmax_ms)
-        self._known: dict[bytes, SharedParts] = {}
+        self._parts = Remembered(SharedPartsReader(tmax_ms).read, most_bytes=_MOST_BYTES)
 
     def read(self, message: pb.PageView, now_ms: int, publisher_id: str = "") -> PageView:
         """A page view of the tenant `publisher_id` from its message."""
@@ -72,9 +70,10 @@ class PageViewReader:
         for name in ("request_id", "visitor", "session_id", "viewed_at_ms"):
             viewer.ClearField(name)
         left = viewer.SerializeToString()
-        parts = self._known.get(left)
-        if parts is None:
-            parts = self._read_parts(left, len(data), errors)
+        try:
+            parts = self._parts.of_bytes(left, pb.PageView.FromString, errors)
+        except DecodeError:
+            raise _no_message(len(data)) from None
         currency = parts.currency
         if currency == self._currency:
             currency = ""
@@ -97,19 +96,6 @@ class PageViewReader:
             publisher_id, *parts.limits, b"", (), (), currency, parts.currencies, parts.page_rules,
         )  # fmt: skip
         return PageView(*fields)
-
-    def _read_parts(self, left: bytes, size: int, errors: Errors) -> SharedParts:
-        try:
-            message = pb.PageView.FromString(left)
-        except DecodeError:
-            raise _no_message(size) from None
-        wrong_before = len(errors)
-        parts = self._parts.read(message, errors)
-        if len(errors) == wrong_before and len(left) <= _REMEMBERED_BYTES:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[left] = parts
-        return parts
 
     def _other_currency(self) -> str:
         return f"this exchange sells in {self._currency} and has no rate for that: give another or none"

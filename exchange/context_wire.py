@@ -20,7 +20,6 @@ URL_LIMIT: Final = 2048
 _COUNTRY = re.compile(r"[A-Z]{2}")
 # What is remembered of a kind of part is bounded, whatever is sent.
 _REMEMBERED: Final = 10_000
-_REMEMBERED_BYTES: Final = 2_048
 
 
 class _Part(Protocol):
@@ -32,23 +31,34 @@ T = TypeVar("T")
 
 
 class Remembered(Generic[P, T]):
-    """Reads one kind of part; `read` gets a part, its place among its like, and where to add what is wrong with it."""
+    """Reads one kind of part; `read` gets a part, its place among its like, and where to add what is wrong with it.
 
-    def __init__(self, read: Callable[[P, int, Errors], T]) -> None:
+    A part of more than `most_bytes` is read each time.
+    """
+
+    def __init__(self, read: Callable[[P, int, Errors], T], *, most_bytes: int = 2_048) -> None:
         self._read = read
+        self._most_bytes = most_bytes
         self._known: dict[bytes, T] = {}
 
     def of(self, part: P, errors: Errors, index: int = 0) -> T:
         """What the part says; what is wrong with it is added to `errors`, each time that it comes."""
         data = part.SerializeToString()
         known = self._known.get(data)
-        if known is None:
-            wrong_before = len(errors)
-            known = self._read(part, index, errors)
-            if len(errors) == wrong_before and len(data) <= _REMEMBERED_BYTES:
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                self._known[data] = known
+        return known if known is not None else self._learn(data, part, index, errors)
+
+    def of_bytes(self, data: bytes, parse: Callable[[bytes], P], errors: Errors) -> T:
+        """The same of a part that is parsed only when it is new; raises what `parse` raises."""
+        known = self._known.get(data)
+        return known if known is not None else self._learn(data, parse(data), 0, errors)
+
+    def _learn(self, data: bytes, part: P, index: int, errors: Errors) -> T:
+        wrong_before = len(errors)
+        known = self._read(part, index, errors)
+        if len(errors) == wrong_before and len(data) <= self._most_bytes:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[data] = known
         return known
 
 

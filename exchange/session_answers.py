@@ -130,7 +130,7 @@ class SessionAnswers:
         Whoever waits for one gets it.
         """
         entries: list[tuple[Asked, KeptAnswer]] = []
-        given: list[Answer] = []
+        for_others: list[tuple[Asked, KeptAnswer]] = []
         expires_at_ms = now_ms + self._ttl_ms
         for asked, answer in zip(questions, answers, strict=True):
             if asked is None:
@@ -144,14 +144,15 @@ class SessionAnswers:
                 row = snapshot.item_rows.get(placement.ad.line_item_id) if placement.ad is not None else None
                 line_items.append(snapshot.items[row] if row is not None else None)
             if sold:
-                entries.append((asked, kept_answer(answer, tuple(line_items), expires_at_ms, snapshot.sequence)))
-                given.append(answer)
+                kept = kept_answer(answer, tuple(line_items), expires_at_ms, snapshot.sequence)
+                entries.append((asked, kept))
+                if self._shared is not None:
+                    for_others.append((asked, slim(kept, answer)))
         if not entries:
             return
         self._near.keep(entries, now_ms)
         if self._shared is not None:
-            shared = [(asked, slim(kept, answer)) for (asked, kept), answer in zip(entries, given, strict=True)]
-            self._shared.keep(shared, now_ms)
+            self._shared.keep(for_others, now_ms)
 
 
 def _unchanged(kept: KeptAnswer, snapshot: Snapshot) -> bool:

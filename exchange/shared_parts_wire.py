@@ -51,7 +51,7 @@ class SharedPartsReader:
         self._device = Remembered(read_device)
         self._consent = Remembered(read_consent)
 
-    def read(self, message: pb.PageView, errors: Errors) -> SharedParts:
+    def read(self, message: pb.PageView, _index: int, errors: Errors) -> SharedParts:
         """All of a page view but who looks and when; what is wrong is added to `errors`."""
         permissions = self._consent.of(message.consent, errors)
         url, categories, keywords, product_id = self._page.of(message.page, errors)
