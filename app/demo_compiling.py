@@ -30,10 +30,10 @@ def compiled_beside(console: Console) -> Iterator[None]:
 
 def _compile(folder: Path) -> None:
     """An exchange that serves is warmed up: its kernels are on the disk by then."""
-    command = ["app", "serve", "--data-dir", str(folder), "--grpc-port", "0", "--http-port", "0"]
+    command = ["app", "serve", "--data-dir", str(folder / "data"), "--grpc-port", "0", "--http-port", "0"]
     # Its engines are embedded, whatever those of the demo are.
     embedded = as_environment(dict.fromkeys(("profile", *ADDRESSES), ""))
-    with started("haat serve", command, _ready, folder / "log", embedded):
+    with started("haat serve", command, _ready, folder / "serve.log", embedded):
         pass
 
 
