@@ -54,10 +54,11 @@ def _wait_until_ready(name: str, process: subprocess.Popen[str], ready: Callable
 
     def read() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            if not found and (address := ready(line)) is not None:
-                found.append(address)
-                came_up.set()
+        with process.stdout as said:
+            for line in said:
+                if not found and (address := ready(line)) is not None:
+                    found.append(address)
+                    came_up.set()
         came_up.set()
 
     threading.Thread(target=read, name=f"{name}-output", daemon=True).start()
