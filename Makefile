@@ -23,6 +23,8 @@ $(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed
 install: $(VENV)/installed  ## make .venv and .venv/bin/haat from requirements.lock
 
 .PHONY: demo
+# Its processes run one program, which only the first of them compiles, whatever the environment says.
+demo: export PYTHONDONTWRITEBYTECODE :=
 demo: install  ## the whole exchange on real traffic; FOR=30s ends by itself, PROFILE=cluster runs it on the real engines
 	$(BIN)/haat demo $(if $(FOR),--for $(FOR)) $(if $(PROFILE),--profile $(PROFILE))
 

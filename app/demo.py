@@ -35,8 +35,8 @@ from app.demo_summary import metric_of, print_hints, print_summary, summarise
 from app.demo_world import Item, World, brand_names, make_world
 from app.ports_in_use import check_port_free
 from app.printing import print_json
+from app.published_logs import open_bandit
 from app.settings import Settings
-from app.train_commands import logs_dir
 from common.clock import SystemClock
 from common.errors import Conflict
 from loadgen.feed_tally import FeedTally
@@ -45,7 +45,6 @@ from loadgen.shoppers import in_turn
 from protos import catalogue_pb2 as catalogue
 from ranking.impressions import product_id, read_items
 from ranking.model import ModelRefused, load_prior
-from ranking.open_bandit import fetch
 from ranking.prior import FLAT, PriorRates
 
 _MARK = ".haat-demo"
@@ -90,7 +89,7 @@ def run_demo(
     data_dir = _emptied(settings.data_dir.parent / "demo")
     console.rule("[bold]haat: an ad exchange with a social feed, on real page views")
     with console.status("Fetching the Open Bandit Dataset (© ZOZO, Inc., CC BY 4.0), 1.3 MB, once …"):
-        log = fetch(logs_dir(settings))  # 1
+        log = open_bandit(settings)  # 1
     engines = engine_settings(settings)
     ordered = demo_shoppers.read_orders(orders, settings.currency) if orders else None
     pictures = f"http://{settings.http_host}:{settings.http_port}" if settings.http_port else "http://shop.example"

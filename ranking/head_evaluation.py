@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ranking.calibration import fit_calibration
+from ranking.calibration_fitting import fit_calibration
 from ranking.head_model import HeadModel, HeadServing
 from ranking.heads import FEWEST_ACTIONS, HeadExamples, HeadParts, HeadSettings
 from ranking.metrics import Measured, compare, interval_of

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import lightgbm
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +60,7 @@ class HeadManifest(msgspec.Struct, frozen=True):
     trained_from_ms: int
     validated_from_ms: int
     trained_until_ms: int
-    lightgbm_version: str = lightgbm.__version__
+    lightgbm_version: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from common.errors import BackendUnavailable, FieldError, InvalidInput
 from common.whole_files import replace_file
-from ranking.calibration import UNCALIBRATED, fit_calibration
+from ranking.calibration import UNCALIBRATED
+from ranking.calibration_fitting import fit_calibration
 from ranking.head_model import MANIFEST_FILE, PLACE, SCHEMA, HeadEntry, HeadManifest, HeadModel
 from ranking.settings import Calibrating, EvaluationSettings, Share, TreeSettings
 
@@ -105,6 +106,7 @@ def train(
         trained_from_ms=int(examples.at_ms[0]),
         validated_from_ms=int(examples.at_ms[parts.validation[0]]),
         trained_until_ms=int(examples.at_ms[parts.test[0]]),
+        lightgbm_version=lightgbm.__version__,
     )
     return HeadModel(manifest, [texts.get(name, "") for name in examples.heads]), texts
 

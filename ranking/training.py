@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from common.errors import BackendUnavailable, FieldError, InvalidInput
 from common.whole_files import replace_files
 from ranking import open_bandit
-from ranking.calibration import UNCALIBRATED, Calibration, fit_calibration
+from ranking.calibration import UNCALIBRATED, Calibration
+from ranking.calibration_fitting import fit_calibration
 from ranking.evaluation import Evaluation, PartCount, judge, written
 from ranking.examples import Examples, Parts, columns_of, read_examples, split_by_time, vocabularies_of
 from ranking.features import columns

@@ -22,7 +22,8 @@ from feed.moderation.text import normalise
 from feed.moderation.training_data import COLLECTIONS, LABELS, Corpus, Example, part_of
 from feed.moderation.training_settings import LabelSettings, TrainingSettings
 from feed.verdict import Label
-from ranking.calibration import Calibration, fit_calibration
+from ranking.calibration import Calibration
+from ranking.calibration_fitting import fit_calibration
 
 _ITERATIONS: Final = 300
 _LEAST_OF_EACH: Final = 10

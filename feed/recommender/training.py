@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from common.errors import FieldError, InvalidInput
-from feed.recommender import blend, candidates, features, parts, signals
-from feed.recommender.blend import Examples, Trees
+from feed.recommender import blend_training, candidates, features, parts, signals
+from feed.recommender.blend import Trees
+from feed.recommender.blend_training import Examples
 from feed.recommender.feedback import DAY_MS, settled
 from feed.recommender.hybrid import Hybrid
 from feed.recommender.log import Log
@@ -56,7 +57,7 @@ def train(log: Log, now_ms: int, training: Training, make_neighbours: MakeNeighb
         remedy = f"give a longer log ({needed}) or shorter blend.window_days"
         raise InvalidInput([FieldError("log", f"{len(log.histories.items):,} events", remedy)])
     say("the blend")
-    text = blend.fit(learned, settings)
+    text = blend_training.fit(learned, settings)
     hybrid = Hybrid(
         items=log.items,
         parts=parts.fit(log.items, settled(log.histories.before(now_ms)), now_ms, training),
@@ -84,7 +85,7 @@ def _examples(
         chosen = np.isin(asked[visitors] * fitted.items + items, window.target_keys)
         days = training.recency.popularity_days
         table = features.table(fitted, read, visitors, items, window.now_ms, days, popular)
-        blocks.append(blend.sample(table, chosen, visitors, settings.negatives_per_visitor, chance))
+        blocks.append(blend_training.sample(table, chosen, visitors, settings.negatives_per_visitor, chance))
     return Examples(
         np.concatenate([block.table for block in blocks]),
         np.concatenate([block.chosen for block in blocks]),

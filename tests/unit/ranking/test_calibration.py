@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from ranking.calibration import LEAST, MOST, Calibration, fit_calibration
+from ranking.calibration import LEAST, MOST, Calibration
+from ranking.calibration_fitting import fit_calibration
 from ranking.settings import Calibrating
 
 CHANCE = np.random.default_rng(3)
