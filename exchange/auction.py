@@ -31,7 +31,6 @@ from exchange.currencies import Currencies, RateTable
 from exchange.early_close import least_to_matter
 from exchange.eligibility import CODES, eligible
 from exchange.floors import Floors
-from exchange.holds import WonBatch
 from exchange.inventory import Snapshot
 from exchange.min_to_win import min_to_win
 from exchange.pacing_draw import NOBODY, Paces
@@ -47,6 +46,7 @@ from exchange.session_answers import SessionAnswers
 from exchange.session_impressions import SessionMemory
 from exchange.static_worth import CONVERSION_PRIOR
 from exchange.viewable_rates import ViewableRates
+from exchange.won_batch import WonBatch
 from streams.auction_block import AuctionColumns
 from streams.ports import ProfileStore
 

@@ -109,7 +109,7 @@ class BudgetBook:
         return iter(self._accounts)
 
     def release(
-        self, line_item_rows: NDArray[np.int32], campaign_rows: NDArray[np.int32], micros: NDArray[np.int64]
+        self, line_item_rows: NDArray[np.int64], campaign_rows: NDArray[np.int64], micros: NDArray[np.int64]
     ) -> None:
         """Reserved money is free again, in both accounts; rows of -1 (outside bids) have none."""
         inside = line_item_rows >= 0

@@ -15,12 +15,12 @@ from exchange.creatives.composer import Composer
 from exchange.creatives.formats import VIDEO_MTYPE
 from exchange.creatives.markup_store import pod_key
 from exchange.creatives.pods import pods_of
-from exchange.holds import WonBatch
 from exchange.kept_answer import impression_id_of
 from exchange.notice_urls import in_markup
 from exchange.record import Held
 from exchange.request import PricingModel
 from exchange.session_impressions import session_key
+from exchange.won_batch import WonBatch
 from ranking.kernel_cache import kernel
 
 _REMEMBER = int(Permission.REMEMBER)

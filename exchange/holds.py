@@ -1,7 +1,7 @@
 """Which ads are sold and not yet paid for? Open reservations: by batch until their impression, one by one from then on.
 
-Nearly all ads are never heard of again, so a batch of auctions is kept as the arrays that it was decided in and
-leaves as a whole. Only an ad that was seen becomes a value of its own.
+Nearly all ads are never heard of again, so a batch of auctions is kept as a whole, is found by the millisecond that its
+ids begin with, and leaves as a whole. Only an ad that was seen becomes a value of its own.
 """
 
 from __future__ import annotations
@@ -16,55 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exchange.request import PricingModel
+from exchange.won_batch import ID_DIGITS, MOMENT_DIGITS, KeptBatch, WonBatch, kept_of
 
 # A deadline that lies further ahead than its term and this was set by a clock that has been set back since.
 CLOCK_STEP_MS: Final = 3_600_000
-_ENTRY_BITS: Final = 20
-_ID_DIGITS: Final = 32
 
 T = TypeVar("T", int, str)
-
-
-class WonBatch(msgspec.Struct):
-    """What a batch of auctions sold. Arrays have one entry for each sold placement; entries of a page view stand
-    together, in the order of its placements.
-
-    `page_row` indexes `auction_ids` and `visitor_ids`; `placement_index` counts within the page view.
-    `line_item_number` 0 is an outside bid: it has account rows of -1 and no reservation, its bidder is
-    `bidders[bidder_index]` and its advertiser stands in `outside_domains` under its entry. Visitor ids are empty
-    unless the visitor may be remembered. `price_micros` is per unit of the pricing model.
-    """
-
-    held_at_ms: int
-    currency: str
-    auction_ids: list[str]
-    visitor_ids: list[str]
-    page_row: NDArray[np.int32]
-    placement_index: NDArray[np.int32]
-    line_item_number: NDArray[np.uint32]
-    campaign_number: NDArray[np.uint32]
-    line_item_account_row: NDArray[np.int32]
-    campaign_account_row: NDArray[np.int32]
-    pricing_model: NDArray[np.uint8]
-    price_micros: NDArray[np.int64]
-    reserved_micros: NDArray[np.int64]
-    bidder_index: NDArray[np.int32]
-    bidders: list[str]
-    product_ids: list[str]
-    outside_domains: dict[int, str] = msgspec.field(default_factory=dict)
-    # Entries that are not in `currency`: prices and reservations are in the currency of the bid.
-    currencies: dict[int, str] = msgspec.field(default_factory=dict)
-    # By page view, as exchange.session_impressions names them; empty where no session is known.
-    session_keys: list[str] = msgspec.field(default_factory=list)
-    # By sold placement, and empty where it is not known.
-    creative_number: NDArray[np.uint32] = msgspec.field(default_factory=lambda: np.zeros(0, np.uint32))
-    placement_ids: list[str] = msgspec.field(default_factory=list)
-    # By page view, and empty where no publisher is known.
-    publisher_ids: list[str] = msgspec.field(default_factory=list)
-    # Pages that were a test: their entries have rows of -1 and reserve nothing.
-    test_pages: frozenset[int] = frozenset()
-    # Where outside bidders are told of billing, under their entry, with all macros replaced but the impression's time.
-    billing_urls: dict[int, str] = msgspec.field(default_factory=dict)
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):
@@ -118,29 +75,9 @@ class Terms(msgspec.Struct, frozen=True):
 class Released(msgspec.Struct, frozen=True):
     """What ran out: rows of both accounts (-1 for outside bids) and the micros that were reserved, by ad."""
 
-    line_item_rows: NDArray[np.int32]
-    campaign_rows: NDArray[np.int32]
+    line_item_rows: NDArray[np.int64]
+    campaign_rows: NDArray[np.int64]
     micros: NDArray[np.int64]
-
-
-class _Batch(msgspec.Struct):
-    won: WonBatch
-    # Entries that became holds of their own.
-    taken: set[int]
-    # The columns that holds are made of, by entry; made when the first notice comes.
-    rows: list[tuple[int, ...]] = []
-
-    def row(self, entry: int) -> tuple[int, ...]:
-        if not self.rows:
-            won = self.won
-            none = np.zeros(len(won.page_row), np.uint32)
-            columns = (
-                *(won.page_row, won.line_item_number, won.campaign_number, won.line_item_account_row),
-                *(won.campaign_account_row, won.pricing_model, won.price_micros, won.reserved_micros),
-                *(won.bidder_index, won.creative_number if len(won.creative_number) else none),
-            )
-            self.rows = list(zip(*(column.tolist() for column in columns), strict=True))
-        return self.rows[entry]
 
 
 class Holds:
@@ -148,11 +85,10 @@ class Holds:
 
     def __init__(self, terms: Terms | None = None) -> None:
         self.terms = terms or Terms()
-        self._batches: dict[int, _Batch] = {}
+        self._batches: dict[int, KeptBatch] = {}
         self._next_batch = 0
-        # Auction id -> batch and its first entry in one number. Many small tables, because a large one stops everything
-        # for a tenth of a second whenever it grows.
-        self._auctions: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        # The batches of a millisecond.
+        self._moments: defaultdict[str, list[int]] = defaultdict(list)
         self._kept: dict[str, Hold] = {}
         # Heaps: what runs out next stands first, also when the clock was set back between two entries.
         self._unseen: list[tuple[int, int]] = []
@@ -162,7 +98,7 @@ class Holds:
 
     def __len__(self) -> int:
         """How many ads are known: waiting for their impression, their click or their conversions."""
-        return len(self._kept) + sum(len(b.won.page_row) - len(b.taken) for b in self._batches.values())
+        return len(self._kept) + sum(len(batch) - len(batch.taken) for batch in self._batches.values())
 
     def add(self, batch: WonBatch) -> None:
         """Take in what a batch sold, after it was recorded."""
@@ -170,15 +106,11 @@ class Holds:
             return
         serial = self._next_batch
         self._next_batch += 1
-        self._batches[serial] = _Batch(batch, set())
-        heappush(self._unseen, (batch.held_at_ms, serial))
-        first, ids, auctions = serial << _ENTRY_BITS, batch.auction_ids, self._auctions
-        before = -1
-        for entry, page in enumerate(batch.page_row.tolist()):
-            if page != before:
-                auction_id = ids[page]
-                auctions[auction_id[-2:]][auction_id] = first | entry
-                before = page
+        kept = kept_of(batch)
+        self._batches[serial] = kept
+        heappush(self._unseen, (kept.held_at_ms, serial))
+        for moment in kept.moments:
+            self._moments[moment].append(serial)
 
     def find(self, impression_id: str) -> Hold | None:
         """The ad that is known by this id; None when there is none, or none any more."""
@@ -214,8 +146,7 @@ class Holds:
 
     def expire(self, now_ms: int) -> Released:
         """Forget every ad whose time is over and say what it had reserved; costs what it finds, not what is there."""
-        terms, rows = self.terms, []
-        line_items, campaigns, micros = [], [], []
+        terms, rows, released = self.terms, [], []
         # What was stamped by a clock that was far ahead stands last, so all is looked at once.
         every = now_ms <= self._expired_at_ms - CLOCK_STEP_MS
         self._expired_at_ms = now_ms
@@ -223,15 +154,12 @@ class Holds:
             batch = self._batches.get(serial)
             if batch is None:
                 continue
-            won = batch.won
-            columns = (won.line_item_account_row, won.campaign_account_row, won.reserved_micros)
+            accounts = batch.accounts
             if batch.taken:
-                open_ = np.ones(len(won.page_row), np.bool_)
+                open_ = np.ones(len(batch), np.bool_)
                 open_[list(batch.taken)] = False
-                columns = (columns[0][open_], columns[1][open_], columns[2][open_])
-            line_items.append(columns[0])
-            campaigns.append(columns[1])
-            micros.append(columns[2])
+                accounts = accounts[:, open_]
+            released.append(accounts)
             self._forget(serial)
         for line, term_ms in ((self._seen, terms.seen_ms), (self._clicked, terms.clicked_ms)):
             for impression_id in _run_out(line, term_ms, now_ms, every):
@@ -242,19 +170,15 @@ class Holds:
                 del self._kept[impression_id]
                 if hold.left_micros:
                     rows.append((hold.line_item_row, hold.campaign_row, hold.left_micros))
-        line_items.append(np.array([row[0] for row in rows], np.int32))
-        campaigns.append(np.array([row[1] for row in rows], np.int32))
-        micros.append(np.array([row[2] for row in rows], np.int64))
-        return Released(np.concatenate(line_items), np.concatenate(campaigns), np.concatenate(micros))
+        released.append(np.array(rows, np.int64).reshape(-1, 3).T)
+        return Released(*np.concatenate(released, axis=1))
 
     def reserved_by_row(self) -> dict[int, int]:
         """What is reserved in each row of the budget book; looks at everything, for recovery and for checks."""
         reserved: defaultdict[int, int] = defaultdict(int)
         for batch in self._batches.values():
-            won, taken = batch.won, batch.taken
-            columns = (won.line_item_account_row, won.campaign_account_row, won.reserved_micros)
-            for entry, (row, campaign_row, micros) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
-                if row >= 0 and entry not in taken:
+            for entry, (row, campaign_row, micros) in enumerate(batch.accounts.T.tolist()):
+                if row >= 0 and entry not in batch.taken:
                     reserved[row] += micros
                     reserved[campaign_row] += micros
         for hold in self._kept.values():
@@ -265,70 +189,60 @@ class Holds:
 
     def _where(self, impression_id: str) -> tuple[int, int] | None:
         """(batch, entry) of an impression id that is still in a batch."""
-        auction_id, index = impression_id[:_ID_DIGITS], placement_index_of(impression_id)
+        auction_id, index = impression_id[:ID_DIGITS], placement_index_of(impression_id)
         if index is None:
             return None
-        pages = self._auctions.get(auction_id[-2:])
-        found = pages.get(auction_id) if pages else None
-        if found is None:
-            return None
-        serial, first = found >> _ENTRY_BITS, found & ((1 << _ENTRY_BITS) - 1)
-        won = self._batches[serial].won
-        page_row, placements = won.page_row, won.placement_index
-        page = page_row[first]
-        # Entries of a page stand together, in the order of its placements.
-        for entry in range(first, len(page_row)):
-            if page_row[entry] != page:
-                return None
-            if placements[entry] == index:
+        for serial in self._moments.get(auction_id[:MOMENT_DIGITS], ()):
+            entry = self._batches[serial].entry_of(auction_id, index)
+            if entry is not None:
                 return serial, entry
         return None
 
     def _hold_of(self, serial: int, entry: int, impression_id: str) -> Hold:
         batch = self._batches[serial]
-        won = batch.won
-        page, line_item, campaign, row, campaign_row, pricing, price, reserved, bidder, creative = batch.row(entry)
-        outside = not line_item
+        sold = batch.sold(entry)
+        outside = not sold.line_item_number
         return Hold(
             impression_id=impression_id,
-            held_at_ms=won.held_at_ms,
-            line_item_number=line_item,
-            campaign_number=campaign,
-            line_item_row=-1 if outside else row,
-            campaign_row=-1 if outside else campaign_row,
-            pricing_model=PricingModel.CPM if outside else pricing,
-            price_micros=price,
-            left_micros=0 if outside else reserved,
-            currency=won.currencies.get(entry, won.currency),
-            visitor_id=won.visitor_ids[page],
-            product_id=won.product_ids[entry],
-            bidder=won.bidders[bidder],
-            advertiser_domain=won.outside_domains.get(entry, ""),
-            creative_number=creative,
-            session_key=won.session_keys[page] if won.session_keys else "",
-            placement_id=won.placement_ids[entry] if won.placement_ids else "",
-            publisher_id=won.publisher_ids[page] if won.publisher_ids else "",
-            test=page in won.test_pages,
-            billing_url=won.billing_urls.get(entry, ""),
+            held_at_ms=batch.held_at_ms,
+            line_item_number=sold.line_item_number,
+            campaign_number=sold.campaign_number,
+            line_item_row=-1 if outside else sold.line_item_row,
+            campaign_row=-1 if outside else sold.campaign_row,
+            pricing_model=PricingModel.CPM if outside else sold.pricing_model,
+            price_micros=sold.price_micros,
+            left_micros=0 if outside else sold.reserved_micros,
+            currency=batch.currencies.get(entry, batch.currency),
+            visitor_id=batch.visitor_ids[sold.page],
+            product_id=batch.product_ids[entry],
+            bidder=batch.bidders[sold.bidder],
+            advertiser_domain=batch.outside_domains.get(entry, ""),
+            creative_number=sold.creative_number,
+            session_key=batch.session_keys[sold.page] if batch.session_keys else "",
+            placement_id=batch.placement_ids[entry] if batch.placement_ids else "",
+            publisher_id=batch.publisher_ids[sold.page] if batch.publisher_ids else "",
+            test=sold.page in batch.test_pages,
+            billing_url=batch.billing_urls.get(entry, ""),
         )
 
     def _take(self, serial: int, entry: int) -> None:
         batch = self._batches[serial]
         batch.taken.add(entry)
-        if len(batch.taken) == len(batch.won.page_row):
+        if len(batch.taken) == len(batch):
             self._forget(serial)
 
     def _forget(self, serial: int) -> None:
-        won = self._batches.pop(serial).won
-        for page in set(won.page_row.tolist()):
-            auction_id = won.auction_ids[page]
-            self._auctions[auction_id[-2:]].pop(auction_id, None)
+        for moment in self._batches.pop(serial).moments:
+            serials = self._moments[moment]
+            serials.remove(serial)
+            if not serials:
+                del self._moments[moment]
 
 
 def placement_index_of(impression_id: str) -> int | None:
     """The placement's index in an impression id; None unless it is written in the one way that it is given out."""
-    digits = impression_id[_ID_DIGITS + 1 :]
-    if impression_id[_ID_DIGITS : _ID_DIGITS + 1] != "." or not digits.isascii() or not digits.isdigit():
+    digits = impression_id[ID_DIGITS + 1 :]
+    if impression_id[ID_DIGITS : ID_DIGITS + 1] != "." or not digits.isascii() or not digits.isdigit():
         return None
     if len(digits) > 4 or (digits[0] == "0" and digits != "0"):
         return None

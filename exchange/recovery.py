@@ -17,10 +17,11 @@ from common.consent import Permission
 from common.ids import made_at_ms, number_of, text_of
 from exchange.billing import Kind, Verdict
 from exchange.budgets import CLOCK_STEP_MS, BudgetBook
-from exchange.holds import Hold, Holds, Terms, WonBatch, is_over
+from exchange.holds import Hold, Holds, Terms, is_over
 from exchange.ports import CAMPAIGN_ACCOUNTS, BudgetLedger
 from exchange.request import PricingModel
 from exchange.spend import SpendProjector
+from exchange.won_batch import WonBatch
 from streams.auction_block import AuctionColumns
 from streams.ports import EventLog
 from streams.schemas import NoticesTaken, decode

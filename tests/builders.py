@@ -20,7 +20,6 @@ from exchange.callout import Callout
 from exchange.creatives.composer import Composer
 from exchange.creatives.templates import PlainUrls
 from exchange.currencies import BUILT_IN
-from exchange.holds import WonBatch
 from exchange.inventory import InventoryCompiler, Snapshot
 from exchange.near_products import NearProducts
 from exchange.pacing_draw import NOBODY, Paces
@@ -31,6 +30,7 @@ from exchange.session_answers import SessionAnswers
 from exchange.session_impressions import SessionImpressions
 from exchange.viewable_rates import Place, Shown, ViewableRates
 from exchange.visitor import Visitor
+from exchange.won_batch import WonBatch
 from streams.affinities import with_added
 from streams.auction_block import AuctionColumns
 from streams.ports import AddedAffinities, Impression, Profile

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from common.ids import new_ids, text_of
 from common.money import reserve_for_impression
 from exchange.budgets import BudgetBook
-from exchange.holds import WonBatch
 from exchange.ports import CAMPAIGN_ACCOUNTS
 from exchange.recovery import Facts
 from exchange.request import PricingModel
+from exchange.won_batch import WonBatch
 from streams.auction_block import AuctionColumns, OutsideBid
 
 

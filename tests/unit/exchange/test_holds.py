@@ -112,7 +112,7 @@ def test_nothing_is_remembered_of_what_is_over(book: BudgetBook) -> None:
 
     assert not holds._batches
     assert not holds._kept
-    assert not any(holds._auctions.values())
+    assert not holds._moments
     assert [len(line) for line in (holds._unseen, holds._seen, holds._clicked)] == [0, 0, 0]
 
 
