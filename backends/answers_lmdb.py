@@ -38,7 +38,7 @@ _LEAVE_FOR_ONE: Final = 2
 _LEAST_LEAVING: Final = 16
 _MOST_READERS: Final = 1_024
 # The form of a value; others are not read.
-_FORM: Final = b"\x02"
+_FORM: Final = b"\x03"
 _EXPIRES: Final = struct.Struct(">Q")
 _HEAD_BYTES: Final = 1 + _EXPIRES.size
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,7 +17,10 @@ class MemoryAnswers:
 
     def __init__(self, most: int = MOST_ANSWERS) -> None:
         self._most = most
-        self._kept: OrderedDict[Asked, KeptAnswer] = OrderedDict()
+        self._kept: dict[Asked, KeptAnswer] = {}
+        # The same, oldest first: two lines that move together make no object for an entry.
+        self._questions: deque[Asked] = deque()
+        self._answers: deque[KeptAnswer] = deque()
 
     def recall(self, questions: Sequence[Asked], now_ms: int) -> list[KeptAnswer | None]:
         """See AnswerCache."""
@@ -30,9 +33,13 @@ class MemoryAnswers:
         """See AnswerCache."""
         for asked, kept in entries:
             self._kept[asked] = kept
-            self._kept.move_to_end(asked)
-        while len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+            self._questions.append(asked)
+            self._answers.append(kept)
+        while len(self._questions) > self._most:
+            asked, kept = self._questions.popleft(), self._answers.popleft()
+            # A question that was answered anew stands further behind as well.
+            if self._kept.get(asked) is kept:
+                del self._kept[asked]
 
     def flush(self) -> None:
         """See AnswerCache: everything can be recalled at once."""
@@ -40,3 +47,5 @@ class MemoryAnswers:
     def close(self) -> None:
         """See AnswerCache."""
         self._kept.clear()
+        self._questions.clear()
+        self._answers.clear()

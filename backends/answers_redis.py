@@ -20,7 +20,7 @@ from exchange.asked import Asked
 from exchange.kept_answer import KeptAnswer
 
 # The form of a value; others are not read.
-_FORM: Final = b"\x02"
+_FORM: Final = b"\x03"
 _EXPIRES: Final = struct.Struct(">Q")
 _HEAD_BYTES: Final = 1 + _EXPIRES.size
 # The value says when it ends; that Redis forgets it is for the room alone, and not a race with it.

@@ -8,7 +8,8 @@ paid with every page view.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ from exchange.creatives.ad_facts import AdFacts
 from exchange.ports import LineItemRecord
 from exchange.request import NativeTerms, PageView
 
+_ID_BYTES: Final = 16
 # The reason for no ad, the price, what the price is worth, what the product cost.
 _AMOUNTS: Final = struct.Struct("<4q")
 
@@ -36,36 +38,40 @@ class KeptAnswer(msgspec.Struct, frozen=True, gc=False):
 
     All tuples have an entry for each placement, or none at all where every entry would be empty. `line_items` are
     those of the ads as they were, None for an outside bid; `sequence` is that of the snapshot they stand in. `markups`
-    are of outside bids, and of what another process sold. `currency` is the page view's.
+    are of outside bids, and of what another process sold. `currency` is the page view's. `packed` is 16 bytes of the
+    auction's id and four numbers for each placement.
     """
 
-    auction_id: str
     expires_at_ms: int
     sequence: int
     currency: str
     facts: tuple[AdFacts | None, ...]
     line_items: tuple[LineItemRecord | None, ...]
     bidders: tuple[str, ...]
-    # Packed: four numbers for each placement.
-    amounts: bytes
+    packed: bytes
     deal_ids: tuple[str, ...] = ()
     markups: tuple[str, ...] = ()
     pods: tuple[Pod, ...] = ()
 
+    @property
+    def auction_id(self) -> str:
+        """The auction that decided."""
+        return self.packed[:_ID_BYTES].hex()
+
     def product_prices_micros(self) -> list[int]:
         """What the product of each placement's ad cost when this was decided; -1 without one."""
-        return [price for _, _, _, price in _AMOUNTS.iter_unpack(self.amounts)]
+        return [price for _, _, _, price in self._amounts()]
 
     def answer_to(self, view: PageView, markup: Markup) -> Answer:
         """The answer again, for a page view that asks the same."""
         placements = []
-        amounts = _AMOUNTS.iter_unpack(self.amounts)
+        auction_id = self.auction_id
         for index, (placement, facts, (reason, price, worth, product_price)) in enumerate(
-            zip(view.placements, self.facts, amounts, strict=True)
+            zip(view.placements, self.facts, self._amounts(), strict=True)
         ):
             ad = None
             if facts is not None:
-                impression_id = impression_id_of(self.auction_id, index)
+                impression_id = impression_id_of(auction_id, index)
                 ad = Ad(
                     impression_id=impression_id,
                     facts=facts,
@@ -79,7 +85,10 @@ class KeptAnswer(msgspec.Struct, frozen=True, gc=False):
                     product_price_micros=product_price,
                 )
             placements.append(PlacementAnswer(placement.placement_id, ad, reason))
-        return Answer(self.auction_id, view.request_id, tuple(placements), kept=True, pods=self.pods)
+        return Answer(auction_id, view.request_id, tuple(placements), kept=True, pods=self.pods)
+
+    def _amounts(self) -> Iterator[tuple[int, ...]]:
+        return _AMOUNTS.iter_unpack(memoryview(self.packed)[_ID_BYTES:])
 
 
 def kept_answer(
@@ -107,12 +116,18 @@ def kept_answer(
         markups.append("" if ad.facts.creative is not None else ad.markup)
         amounts += (placement.no_ad_reason, ad.price_micros, ad.worth_micros, ad.product_price_micros)
         currency = ad.currency
-    packed = struct.pack(f"<{len(amounts)}q", *amounts)
+    packed = bytes.fromhex(answer.auction_id) + struct.pack(f"<{len(amounts)}q", *amounts)
     # In the order of the fields: by their names they are read eight times as long.
     return KeptAnswer(
-        answer.auction_id, expires_at_ms, sequence, currency, tuple(facts), line_items, tuple(bidders), packed,
+        expires_at_ms, sequence, currency, tuple(facts), line_items, _once(tuple(bidders)), packed,
         tuple(deal_ids) if any(deal_ids) else (), tuple(markups) if any(markups) else (), answer.pods,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=4_096)
+def _once(bidders: tuple[str, ...]) -> tuple[str, ...]:
+    """The same few bidders win again and again: each combination of them is kept once."""
+    return bidders
 
 
 def slim(kept: KeptAnswer, answer: Answer) -> KeptAnswer:
