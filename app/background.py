@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from app.floor_files import RULES_FILE, learned_floors_of, load_rules
 from app.haat import Haat
+from app.job_lines import Job, JobLine, Trouble
 from app.wiring_shared import take_in
 from backends.budget_ledger_pooled import PooledBudgetLedger
 from common.errors import HaatError
@@ -20,7 +21,7 @@ from exchange.pacing_history import PacingHistory
 from exchange.report_counts import HOUR_MS
 from exchange.viewable_rates import DAYS as VIEWABLE_DAYS
 from streams.ports import EventLog
-from streams.topics import AUCTIONS, FORWARDED_NOTICES, NOTICES, TOPICS
+from streams.topics import AUCTIONS, FEED_ACTIONS, FORWARDED_NOTICES, NOTICES, POSTS, TOPICS
 
 _DAY_MS = 86_400_000
 # What pacing learns of the time before its start.
@@ -29,7 +30,6 @@ _REMEMBERED_BATCHES = 2_000
 
 # A count that is behind goes on for so long before others have their turn.
 _STEP_S = 0.5
-_COUNTED_BY_GROUPS = ("counting for reports", "counting statistics")
 
 _log = logging.getLogger(__name__)
 
@@ -40,91 +40,18 @@ class Background:
     def __init__(self, haat: Haat) -> None:
         self._haat = haat
         self._tasks: list[asyncio.Task[None]] = []
+        self._lines: list[JobLine] = []
         self._floors_seen: tuple[int, ...] = ()
-        # What reads the log and counts has one thread: several would take the interpreter's lock from the auctions, and
-        # SQLite's from one another, only to be done no sooner.
-        self._counting = ThreadPoolExecutor(1, thread_name_prefix="counting")
-        # A database in the network may be slow. Leases go by what was spent, so that is counted before all else there.
-        apart = bool(haat.settings.database_url)
-        self._spending = ThreadPoolExecutor(1, thread_name_prefix="spending") if apart else self._counting
 
     def start(self) -> None:
         """Begin all jobs."""
         haat = self._haat
-        in_thread, in_line, log = asyncio.to_thread, self._in_line, haat.log
-
-        def counted(count: Callable[[EventLog], int]) -> Callable[[], Awaitable[object]]:
-            return lambda: caught_up(count, log, _STEP_S, in_line)
-
-        on_duty = haat.nodes.on_duty
-        jobs: tuple[tuple[str, float, Callable[[], Awaitable[object]]], ...] = (
-            ("being heard of by other nodes", 2.0, haat.nodes.beat),
-            ("handing on notices of other nodes' ads", 0.25, haat.nodes.forwarding.hand_on),
-            ("releasing holds whose time is over", 0.1, self._expire),
-            ("leaving out what is exhausted", 0.25, self._leave_out_exhausted),
-            ("counting for reports", 2.0, counted(haat.measuring.reports.count_once)),
-            ("telling bidders of wins and billing", 0.5, self._tell_bidders),
-            ("seeing if the exchange is paused", 0.25, lambda: in_thread(haat.money.pause.refresh)),
-            ("telling of budgets that run out", 1.0, on_duty(lambda: in_line(haat.money.alerts.evaluate))),
-            ("counting what was offered", 2.0, counted(haat.money.revenue.count_once)),
-            ("looking for a new recommender", 5.0, lambda: in_thread(haat.recommender.follow)),
-            ("seeing how the queue of moderators is", 5.0, lambda: in_line(haat.moderation.look)),
-            (
-                "carrying out decisions of moderators",
-                2.0,
-                on_duty(lambda: in_line(haat.moderation.effects.carry_out_unfinished)),
-            ),
-            ("ordering the queue of moderators", 60.0, on_duty(lambda: in_line(haat.moderation.cases.refresh_reach))),
-            (
-                "hearing who vouches for whom",
-                1.0,
-                counted(haat.moderation.actions.count_once),
-            ),
-            ("making cases of posts", 0.5, counted(haat.moderation.posts.count_once)),
-            ("seeing which posts stood", 3600.0, on_duty(self._posts_stood)),
-            ("counting what was bought and kept", 10.0, on_duty(lambda: in_line(haat.moderation.sales.count_kept))),
-            ("making reputations anew", 60.0, lambda: in_line(haat.moderation.reputations.refresh)),
-            ("leasing budget", 0.25, self._lease),
-            ("counting spend into the ledger", 0.5, self._count_spend),
-            ("setting the pace of budgets", haat.settings.pacing_interval_s, self._pace),
-            ("looking for budgets to pace", 15.0, self._look_for_budgets),
-            ("counting statistics", 1.0, counted(haat.statistics.count_once)),
-            ("looking for new floors", 1.0, self._look_for_floors),
-            ("telling the log of changes", 0.25, lambda: in_line(haat.relay.relay_once)),
-            ("counting what is in view", 60.0, lambda: in_line(self._count_what_is_in_view)),
-            ("publishing posts whose time has come", 1.0, on_duty(haat.feed_server.posts.run_jobs)),
-            ("following short links", 1.0, on_duty(self._follow_links)),
-            ("following what becomes of posts", 0.25, lambda: in_line(haat.social.catch_up)),
-            ("checking comments that wait", 1.0, on_duty(lambda: in_line(haat.social.check_waiting))),
-            ("forgetting who was erased", 0.5, self._forget_who_was_erased),
-            ("bringing the log to disk", 0.5, lambda: in_thread(haat.log.sync)),
-            ("bringing profiles to disk", 1.0, lambda: in_thread(haat.profile_store.sync)),
-            ("taking in products for look-alikes", 1.0, haat.look_alikes.keep_up),
-            ("reading currency rates", 5.0, lambda: in_thread(haat.currencies.refresh)),
-            ("looking for new API keys", 1.0, lambda: in_thread(haat.keys.refresh)),
-            ("looking for a new vendor list", 30.0, lambda: in_thread(haat.consent.refresh)),
-            ("reading publishers' ads.txt", 1.0, self._read_ads_txt),
-            ("dropping what is too old", 3600.0, lambda: in_line(self._forget_what_is_too_old)),
-        )
-        if haat.shared is not None:
-            jobs = (
-                *jobs,
-                ("taking in what other nodes are told", 0.25, partial(take_in, haat.shared, haat.catalogue)),
-                ("taking in posts of other nodes", 0.25, lambda: haat.followed_posts.take_in(haat.feed_index.put)),
-                ("forgetting who was erased on other nodes", 0.5, lambda: in_line(haat.social.erased_here.forget)),
-            )
-        if haat.redis is not None:
-            jobs = (
-                *jobs,
-                ("tending the pool of budgets", 1.0, lambda: in_thread(self._tend_pool)),
-                ("bringing sessions to Redis that it missed", 0.25, self._bring_sessions),
-                ("counting profiles", 60.0, lambda: in_thread(self._count_profiles)),
-            )
+        self._lines = [JobLine(name, jobs) for name, jobs in self._blocking().items()]
+        for line in self._lines:
+            line.start()
         if haat.kafka is not None:
-            # Groups of consumers count these, of all nodes' logs.
-            jobs = tuple(job for job in jobs if job[0] not in _COUNTED_BY_GROUPS)
             haat.kafka.start()
-        self._tasks = [asyncio.create_task(_again(name, every_s, job)) for name, every_s, job in jobs]
+        self._tasks = [asyncio.create_task(_again(name, every_s, job)) for name, every_s, job in self._on_the_loop()]
         self._tasks.append(asyncio.create_task(haat.follower.follow()))
         if haat.elastic is not None:
             self._tasks.append(asyncio.create_task(haat.elastic.carry_over()))
@@ -137,22 +64,104 @@ class Background:
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        for threads in {self._counting, self._spending}:
-            await asyncio.to_thread(partial(threads.shutdown, cancel_futures=True))
+        for line in self._lines:
+            await asyncio.to_thread(line.stop)
 
-    def _in_line(self, work: Callable[..., object], *given: object) -> Awaitable[object]:
-        """Do something that blocks, after what is being counted."""
-        return asyncio.get_running_loop().run_in_executor(self._counting, partial(work, *given))
+    def _blocking(self) -> dict[str, list[Job]]:
+        """What blocks, by its line.
 
-    async def _tell_bidders(self) -> None:
+        What reads the log and counts has one thread: several would take the interpreter's lock from the auctions, and
+        SQLite's from one another, only to be done no sooner.
+        """
+        haat, log = self._haat, self._haat.log
+        follows, on_duty = partial(following, log), haat.nodes.on_duty
+        counting = [
+            Job("telling the log of changes", 0.25, haat.relay.relay_once),
+            Job("following what becomes of posts", 0.25, haat.social.catch_up),
+            Job("making cases of posts", 0.5, follows(haat.moderation.posts.count_once, POSTS.name)),
+            Job("finding out whom to tell of wins and billing", 0.5, self._find_whom_to_tell),
+            Job("hearing who vouches for whom", 1.0, follows(haat.moderation.actions.count_once, FEED_ACTIONS.name)),
+            Job("telling of budgets that run out", 1.0, on_duty(haat.money.alerts.evaluate)),
+            Job("checking comments that wait", 1.0, on_duty(haat.social.check_waiting)),
+            Job("counting what was offered", 2.0, follows(haat.money.revenue.count_once, AUCTIONS.name)),
+            Job("carrying out decisions of moderators", 2.0, on_duty(haat.moderation.effects.carry_out_unfinished)),
+            Job("seeing how the queue of moderators is", 5.0, haat.moderation.look),
+            Job("counting what was bought and kept", 10.0, on_duty(haat.moderation.sales.count_kept)),
+            Job("ordering the queue of moderators", 60.0, on_duty(haat.moderation.cases.refresh_reach)),
+            Job("making reputations anew", 60.0, haat.moderation.reputations.refresh),
+            Job("counting what is in view", 60.0, self._count_what_is_in_view),
+            Job("dropping what is too old", 3600.0, self._forget_what_is_too_old),
+        ]
+        if haat.kafka is None:
+            # Otherwise groups of consumers count these, of all nodes' logs.
+            counting += [
+                Job("counting statistics", 1.0, follows(haat.statistics.count_once, NOTICES.name)),
+                Job(
+                    "counting for reports",
+                    2.0,
+                    follows(haat.measuring.reports.count_once, AUCTIONS.name, NOTICES.name),
+                ),
+            ]
+        looking = [
+            Job("seeing if the exchange is paused", 0.25, haat.money.pause.refresh),
+            Job("looking for new API keys", 1.0, haat.keys.refresh),
+            Job("reading currency rates", 5.0, haat.currencies.refresh),
+            Job("looking for a new recommender", 5.0, haat.recommender.follow),
+            Job("looking for a new vendor list", 30.0, haat.consent.refresh),
+        ]
+        syncing = [
+            Job("bringing the log to disk", 0.5, log.sync),
+            Job("bringing profiles to disk", 1.0, haat.profile_store.sync),
+        ]
+        if haat.shared is not None:
+            counting.append(Job("forgetting who was erased on other nodes", 0.5, haat.social.erased_here.forget))
+        if haat.redis is not None:
+            looking.append(Job("tending the pool of budgets", 1.0, self._tend_pool))
+            looking.append(Job("counting profiles", 60.0, self._count_profiles))
+        spend = Job("counting spend into the ledger", 0.5, self._count_spend)
+        lines = {"counting": [spend, *counting], "looking": looking, "syncing": syncing}
+        if haat.settings.database_url:
+            # A database in the network may be slow. Leases go by what was spent, so that is counted apart there.
+            lines |= {"counting": counting, "spending": [spend]}
+        return lines
+
+    def _on_the_loop(self) -> list[tuple[str, float, Callable[[], Awaitable[object]]]]:
+        """What touches what auctions read, and what waits without blocking."""
         haat = self._haat
-        await self._in_line(haat.measuring.outgoing.catch_up, haat.clock.now_ms())
-        await haat.measuring.delivery.round()
+        on_duty = haat.nodes.on_duty_awaited
+        jobs: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
+            ("being heard of by other nodes", 2.0, haat.nodes.beat),
+            ("handing on notices of other nodes' ads", 0.25, haat.nodes.forwarding.hand_on),
+            ("releasing holds whose time is over", 0.1, self._expire),
+            ("leaving out what is exhausted", 0.25, self._leave_out_exhausted),
+            ("telling bidders of wins and billing", 0.5, haat.measuring.delivery.round),
+            ("seeing which posts stood", 3600.0, on_duty(self._posts_stood)),
+            ("leasing budget", 0.25, self._lease),
+            ("setting the pace of budgets", haat.settings.pacing_interval_s, self._pace),
+            ("looking for budgets to pace", 15.0, self._look_for_budgets),
+            ("looking for new floors", 1.0, self._look_for_floors),
+            ("publishing posts whose time has come", 1.0, on_duty(haat.feed_server.posts.run_jobs)),
+            ("following short links", 1.0, on_duty(self._follow_links)),
+            ("forgetting who was erased", 0.5, self._forget_who_was_erased),
+            ("taking in products for look-alikes", 1.0, haat.look_alikes.keep_up),
+            ("reading publishers' ads.txt", 1.0, self._read_ads_txt),
+        ]
+        if haat.shared is not None:
+            jobs += [
+                ("taking in what other nodes are told", 0.25, partial(take_in, haat.shared, haat.catalogue)),
+                ("taking in posts of other nodes", 0.25, lambda: haat.followed_posts.take_in(haat.feed_index.put)),
+            ]
+        if haat.redis is not None:
+            jobs.append(("bringing sessions to Redis that it missed", 0.25, self._bring_sessions))
+        return jobs
+
+    def _find_whom_to_tell(self) -> None:
+        self._haat.measuring.outgoing.catch_up(self._haat.clock.now_ms())
 
     async def _posts_stood(self) -> None:
         moderation = self._haat.moderation
         events = moderation.actions.posts_stood(self._haat.clock.now_ms())
-        await self._in_line(moderation.reputations.record, events)
+        await asyncio.to_thread(moderation.reputations.record, events)
 
     async def _follow_links(self) -> None:
         """Ask short links where they lead, and check the posts that wait for it again."""
@@ -168,8 +177,8 @@ class Background:
         if not self._haat.spend_watch.stale:
             await self._haat.book.top_up()
 
-    async def _count_spend(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._spending, self._haat.projector.catch_up)
+    def _count_spend(self) -> None:
+        self._haat.projector.catch_up()
         self._haat.spend_watch.counted()
 
     def _tend_pool(self) -> None:
@@ -274,36 +283,32 @@ def _changed_ns(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-async def caught_up(
-    count: Callable[[EventLog], int],
-    log: EventLog,
-    within_s: float,
-    run: Callable[..., Awaitable[object]] = asyncio.to_thread,
-) -> bool:
-    """Count step after step until nothing is new, or the time is over; True when nothing is. `run` finds a thread."""
-    loop = asyncio.get_running_loop()
-    until_s = loop.time() + within_s
-    while await run(count, log):
-        if loop.time() >= until_s:
+def caught_up(count: Callable[[EventLog], int], log: EventLog, within_s: float) -> bool:
+    """Count step after step until nothing is new, or the time is over; True when nothing is. Blocks."""
+    until_s = time.monotonic() + within_s
+    while count(log):
+        if time.monotonic() >= until_s:
             return False
     return True
 
 
+def following(log: EventLog, count: Callable[[EventLog], int], *topics: str) -> Callable[[], None]:
+    """A job that counts what these topics say, and rests while they say nothing new."""
+    counted: list[int] = []
+
+    def catch_up() -> None:
+        nonlocal counted
+        # Looked at before: what comes meanwhile is looked for the next time.
+        ends = [log.end(topic) for topic in topics]
+        if ends != counted and caught_up(count, log, _STEP_S):
+            counted = ends
+
+    return catch_up
+
+
 async def _again(name: str, every_s: float, job: Callable[[], Awaitable[object]]) -> None:
-    failing = False
+    trouble = Trouble(name)
     while True:
-        try:
+        with trouble.told():
             await job()
-            if failing:
-                _log.info("%s works again", name)
-            failing = False
-        except HaatError as error:
-            if not failing:
-                _log.warning("%s fails and is tried again: %s", name, error)
-            failing = True
-        except Exception:
-            # A mistake of ours in one job must not end the others.
-            if not failing:
-                _log.exception("%s fails and is tried again", name)
-            failing = True
         await asyncio.sleep(every_s)

@@ -244,7 +244,7 @@ async def _settle(haat: Haat) -> None:
         if haat.kafka is None:
             counting += [haat.statistics.count_once, haat.measuring.reports.count_once]
         for count in counting:
-            if not await caught_up(count, haat.log, _COUNTING_S):
+            if not await asyncio.to_thread(caught_up, count, haat.log, _COUNTING_S):
                 _log.warning("not all of the log is counted; the next start goes on with it")
         await asyncio.to_thread(haat.measuring.outgoing.catch_up, haat.clock.now_ms())
         haat.notices.expire()

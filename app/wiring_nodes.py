@@ -59,8 +59,12 @@ class Nodes:
         if self.membership.lost:
             self.ended.set()
 
-    def on_duty(self, job: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[object]]:
-        """The job, done by one node at a time for all of them."""
+    def on_duty(self, job: Callable[[], object]) -> Callable[[], object]:
+        """The job, done by one node at a time for all of them; one that blocks."""
+        return lambda: job() if self.membership.on_duty else None
+
+    def on_duty_awaited(self, job: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[object]]:
+        """The same for a job that is awaited."""
 
         async def done_by_one() -> object:
             return await job() if self.membership.on_duty else None

@@ -80,6 +80,9 @@ class Released(msgspec.Struct, frozen=True):
     micros: NDArray[np.int64]
 
 
+_NOTHING: Final = Released(*np.zeros((3, 0), np.int64))
+
+
 class Holds:
     """Open reservations, found by impression id: the auction's id, a dot, the placement's index."""
 
@@ -170,6 +173,8 @@ class Holds:
                 del self._kept[impression_id]
                 if hold.left_micros:
                     rows.append((hold.line_item_row, hold.campaign_row, hold.left_micros))
+        if not released and not rows:
+            return _NOTHING
         released.append(np.array(rows, np.int64).reshape(-1, 3).T)
         return Released(*np.concatenate(released, axis=1))
 

@@ -80,6 +80,8 @@ class Notices:
     def expire(self) -> int:
         """Release what was reserved for ads whose time is over; how many. Call it several times a second."""
         released = self._holds.expire(self._clock.now_ms())
+        if not len(released.micros):
+            return 0
         self._book.release(released.line_item_rows, released.campaign_rows, released.micros)
         return len(released.micros)
 

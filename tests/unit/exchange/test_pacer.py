@@ -130,7 +130,7 @@ async def test_when_spend_is_not_counted_what_is_leased_is_spent_and_nothing_mor
     haat = exchange.haat
     await exchange.campaign(Budget(total_micros=100_000_000), Pacing.ASAP, bid_micros=1_000_000_000)
     status = HaatStatus(haat, ())
-    await exchange.jobs._count_spend()
+    exchange.jobs._count_spend()
     haat.pacer.step()
     assert "counted" in status.status().spend
     leased = haat.book.standing(CAMPAIGN_ACCOUNTS + 1).leased_micros
@@ -149,7 +149,7 @@ async def test_when_spend_is_not_counted_what_is_leased_is_spent_and_nothing_mor
     assert "nothing more" in status.status().spend
     assert b"haat_spend_unknown 1.0" in haat.metrics.render()
 
-    await exchange.jobs._count_spend()
+    exchange.jobs._count_spend()
     haat.pacer.step()
     await exchange.jobs._lease()
     assert (await exchange.sell(1)) == [0]
