@@ -77,10 +77,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def reading(engine: Engine) -> Iterator[Connection]:
     """One transaction that only reads and sees one state throughout, whatever is written meanwhile."""
     dialect = sql_sqlite if engine.dialect.name == "sqlite" else sql_postgresql
-    with _translated(), engine.connect() as opened:
-        connection = dialect.for_reading(opened)
-        with connection.begin():
-            yield connection
+    with _translated(), engine.connect() as connection, dialect.begin_reading(connection):
+        yield connection
 
 
 def in_turn(connection: Connection, *names: str) -> None:
