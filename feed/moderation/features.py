@@ -7,6 +7,7 @@ trained on. Pieces are two to five letters within a word and its blanks, which i
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -58,15 +59,15 @@ def counts(text: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 def _pieces(text: str) -> list[NDArray[np.uint64]]:
     letters = np.frombuffer(f" {text} ".encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
     # A piece may begin or end with the blank beside its word, and holds none within.
-    blanks = np.concatenate([[0], np.cumsum(letters == 32)])
+    blanks = np.zeros(len(letters) + 1, np.int64)
+    np.cumsum(letters == 32, out=blanks[1:])
     found = []
     piece = letters
     for at, size in enumerate(_SIZES):
         if len(letters) < size:
             break
         piece = piece[: len(letters) - size + 1] * _BASE + letters[size - 1 :]
-        start = np.arange(len(piece))
-        whole = blanks[start + size - 1] - blanks[start + 1] == 0
+        whole = blanks[size - 1 : -1] == blanks[1 : len(piece) + 1]
         found.append(piece[whole] ^ _SALTS[at])
     return found
 
@@ -77,6 +78,8 @@ def _of_words(text: str) -> list[NDArray[np.uint64]]:
     return [single, pairs]
 
 
+# A word is counted in its field and in all fields together, and most come again.
+@lru_cache(maxsize=4_096)
 def _word_hash(word: str) -> int:
     value = 0
     for letter in word[:_LONGEST_WORD]:
