@@ -73,7 +73,7 @@ def _pieces(text: str) -> list[NDArray[np.uint64]]:
 
 
 def _of_words(text: str) -> list[NDArray[np.uint64]]:
-    single = np.array([_word_hash(word) for word in text.split(" ")], dtype=np.uint64)
+    single = np.array([_word_hash(word[:_LONGEST_WORD]) for word in text.split(" ")], dtype=np.uint64)
     pairs = single[:-1] * _PAIR + single[1:]
     return [single, pairs]
 
@@ -82,7 +82,7 @@ def _of_words(text: str) -> list[NDArray[np.uint64]]:
 @lru_cache(maxsize=4_096)
 def _word_hash(word: str) -> int:
     value = 0
-    for letter in word[:_LONGEST_WORD]:
+    for letter in word:
         value = (value * 0x100000001B3 ^ ord(letter)) & 0xFFFF_FFFF_FFFF_FFFF
     return value ^ 0x1D8E4E27C47D124F
 
