@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, bindparam, func, insert, or_, select, update
 
 from backends import outbox_sql
 from backends.idempotency_sql import first_time
@@ -23,6 +23,15 @@ from feed.verdict import Outcome, Verdict
 from streams.topics import MODERATION
 
 _STATES = [int(state) for state in WAITING]
+
+_CASE = select(CASES).where(CASES.c.tenant_id == bindparam("tenant"), CASES.c.case_id == bindparam("case"))
+_WAITING = select(CASES).where(CASES.c.waiting_for == bindparam("waiting_for"))
+_OF_SUBJECT = (
+    CASES.c.tenant_id == bindparam("tenant"),
+    CASES.c.subject_kind == bindparam("kind"),
+    CASES.c.subject_id == bindparam("subject"),
+)
+_NEWEST = select(CASES).where(*_OF_SUBJECT).order_by(CASES.c.number.desc()).limit(1)
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -48,16 +57,15 @@ class SqlCaseStore:
 
     def case(self, tenant_id: str, case_id: str) -> Case | None:
         """The tenant's case."""
-        return self._first(CASES.c.tenant_id == tenant_id, CASES.c.case_id == case_id)
+        return self._first(_CASE, {"tenant": tenant_id, "case": case_id})
 
     def waiting_case_of(self, tenant_id: str, subject: Subject) -> Case | None:
         """The case of a subject that waits."""
-        return self._first(CASES.c.waiting_for == _waiting_for(tenant_id, subject))
+        return self._first(_WAITING, {"waiting_for": _waiting_for(tenant_id, subject)})
 
     def newest_case_of(self, tenant_id: str, subject: Subject) -> Case | None:
         """The newest case of a subject."""
-        of = CASES.c
-        return self._first(of.tenant_id == tenant_id, of.subject_kind == int(subject.kind), of.subject_id == subject.id)
+        return self._first(_NEWEST, {"tenant": tenant_id, "kind": int(subject.kind), "subject": subject.id})
 
     def was_done(self, tenant_id: str, once: Once) -> bool:
         """Was this write done before?"""
@@ -162,9 +170,10 @@ class SqlCaseStore:
         """All cases of an author."""
         return self._cases(select(CASES).where(CASES.c.tenant_id == tenant_id, CASES.c.author_id == author_id))
 
-    def _first(self, *conditions: ColumnElement[bool]) -> Case | None:
-        found = self._cases(select(CASES).where(*conditions).order_by(CASES.c.number.desc()).limit(1))
-        return found[0] if found else None
+    def _first(self, query: Any, asked: dict[str, Any]) -> Case | None:
+        with reading(self._engine) as connection:
+            row = connection.execute(query, asked).first()
+        return None if row is None else _case(row)
 
     def _cases(self, query: Any) -> list[Case]:
         with reading(self._engine) as connection:

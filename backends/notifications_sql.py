@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Engine, bindparam, delete, exists, func, insert, select, tuple_, update
 
 from backends.sql import chunks, in_turn, insert_once, reading, writing
 from backends.sql_tables_social import NOTIFICATION_ACTORS, NOTIFICATIONS, POST_FATES
@@ -19,6 +19,20 @@ SHOWN_ACTORS = 3
 
 _AT = NOTIFICATIONS.c
 _WHO = NOTIFICATION_ACTORS.c
+
+_NEWEST_FIRST = (_AT.at_ms.desc(), _AT.notification_id.desc())
+_OF_PERSON = (_AT.tenant_id == bindparam("tenant")) & (_AT.person_id == bindparam("person"))
+_ADD = insert(NOTIFICATIONS)
+_OPEN = select(_AT.notification_id).where(
+    _OF_PERSON, _AT.kind == bindparam("of_kind"), _AT.subject_id == bindparam("subject"), _AT.read_at_ms == 0
+)
+# Two at a time: each one that comes lets one go, and what was left over before goes too.
+_BEYOND = select(_AT.notification_id).where(_OF_PERSON).order_by(*_NEWEST_FIRST).offset(KEPT).limit(2)
+_FATE_LOCKED = (
+    select(POST_FATES.c.state)
+    .where(POST_FATES.c.tenant_id == bindparam("tenant"), POST_FATES.c.post_id == bindparam("post"))
+    .with_for_update()
+)
 
 
 class SqlNotificationStore:
@@ -38,21 +52,22 @@ class SqlNotificationStore:
         at_ms: int,
     ) -> None:
         """Tell a person."""
-        own = (_AT.tenant_id == tenant_id) & (_AT.person_id == person_id)
+        person = {"tenant": tenant_id, "person": person_id}
         with writing(self._engine) as connection:
             in_turn(connection, "notifications", tenant_id, person_id)
             open_one = None
             if actor_id:
-                same = own & (_AT.kind == int(kind)) & (_AT.subject_id == subject_id) & (_AT.read_at_ms == 0)
-                open_one = connection.execute(select(_AT.notification_id).where(same)).scalar()
+                same = person | {"of_kind": int(kind), "subject": subject_id}
+                open_one = connection.execute(_OPEN, same).scalar()
             if open_one is None:
                 open_one = new_id(at_ms)
                 row = {
                     "notification_id": open_one, "tenant_id": tenant_id, "person_id": person_id, "kind": int(kind),
                     "subject_id": subject_id, "text": text, "at_ms": at_ms, "read_at_ms": 0,
                 }  # fmt: skip
-                connection.execute(insert(NOTIFICATIONS), [row])
-                self._let_go(connection, tenant_id, person_id)
+                connection.execute(_ADD, row)
+                # What is beyond the kept ones goes.
+                forget(connection, list(connection.execute(_BEYOND, person).scalars()))
             if actor_id and self._take_in(connection, open_one, actor_id, at_ms):
                 connection.execute(update(NOTIFICATIONS).where(_AT.notification_id == open_one).values(at_ms=at_ms))
 
@@ -60,9 +75,9 @@ class SqlNotificationStore:
         """Notifications, newest first."""
         own = (_AT.tenant_id == tenant_id) & (_AT.person_id == person_id)
         earlier = tuple_(_AT.at_ms, _AT.notification_id) < before
-        newest = (_AT.at_ms.desc(), _AT.notification_id.desc())
+        wanted = select(NOTIFICATIONS).where(own, earlier).order_by(*_NEWEST_FIRST).limit(limit)
         with reading(self._engine) as connection:
-            rows = connection.execute(select(NOTIFICATIONS).where(own, earlier).order_by(*newest).limit(limit)).all()
+            rows = connection.execute(wanted).all()
             actors = {row.notification_id: _actors(connection, row.notification_id) for row in rows}
         return [
             Notification(
@@ -97,7 +112,7 @@ class SqlNotificationStore:
         newest = select(_AT.notification_id, _AT.kind).where(about)
         with writing(self._engine) as connection:
             in_turn(connection, "notifications", tenant_id, person_id)
-            row = connection.execute(newest.order_by(_AT.at_ms.desc(), _AT.notification_id.desc()).limit(1)).first()
+            row = connection.execute(newest.order_by(*_NEWEST_FIRST).limit(1)).first()
             if row is None or row.kind != int(kind):
                 return False
             forget(connection, [row.notification_id])
@@ -106,14 +121,14 @@ class SqlNotificationStore:
     def fate(self, tenant_id: str, post_id: str, state: int) -> int:
         """Note the state of a post; the one before."""
         of = POST_FATES.c
-        own = (of.tenant_id == tenant_id) & (of.post_id == post_id)
         with writing(self._engine) as connection:
             row = {"tenant_id": tenant_id, "post_id": post_id, "state": state}
             if insert_once(connection, POST_FATES, row):
                 return 0
             # Two nodes may follow the same change at once: the second is to see what the first has written.
-            before: int = connection.execute(select(of.state).where(own).with_for_update()).scalar_one()
+            before: int = connection.execute(_FATE_LOCKED, {"tenant": tenant_id, "post": post_id}).scalar_one()
             if before != state:
+                own = (of.tenant_id == tenant_id) & (of.post_id == post_id)
                 connection.execute(update(POST_FATES).where(own).values(state=state))
             return before
 
@@ -122,15 +137,6 @@ class SqlNotificationStore:
             return False
         row = {"notification_id": notification_id, "actor_id": actor_id, "at_ms": at_ms}
         return insert_once(connection, NOTIFICATION_ACTORS, row)
-
-    def _let_go(self, connection: Connection, tenant_id: str, person_id: str) -> None:
-        own = (_AT.tenant_id == tenant_id) & (_AT.person_id == person_id)
-        newest = (_AT.at_ms.desc(), _AT.notification_id.desc())
-        # Two at a time: each one that comes lets one go, and what was left over before goes too.
-        old = list(
-            connection.execute(select(_AT.notification_id).where(own).order_by(*newest).offset(KEPT).limit(2)).scalars()
-        )
-        forget(connection, old)
 
 
 def forget(connection: Connection, notification_ids: Sequence[str]) -> None:

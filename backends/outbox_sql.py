@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from backends.projections_sql import move
 from backends.sql import insert_once, reading, writing
@@ -18,6 +18,14 @@ from common.nodes import DEFAULT_NODE
 _CLOCK = 1
 _OUTBOX = "outbox"
 _TOLD = PROJECTIONS.c
+
+_ADD = insert(OUTBOX)
+_ADVANCE = (
+    update(OUTBOX_CLOCK)
+    .where(OUTBOX_CLOCK.c.clock == bindparam("of_clock"))
+    .values(newest_sequence=OUTBOX_CLOCK.c.newest_sequence + bindparam("count"))
+    .returning(OUTBOX_CLOCK.c.newest_sequence)
+)
 
 
 class OutboxEvent(msgspec.Struct, frozen=True):
@@ -38,7 +46,7 @@ def append(connection: Connection, topic: str, events: Sequence[dict[str, Any]],
         {"sequence": sequence, "topic": topic, "fields": msgspec.json.encode(event).decode(), "written_at_ms": at_ms}
         for sequence, event in zip(sequences, events, strict=True)
     ]
-    connection.execute(insert(OUTBOX), rows)
+    connection.execute(_ADD, rows)
     return sequences
 
 
@@ -50,16 +58,11 @@ def newest_sequence(connection: Connection) -> int:
 
 def next_sequences(connection: Connection, count: int, clock: int) -> int:
     """The last of `count` numbers of a clock, dense and in commit order: whoever comes next waits for the commit."""
-    advance = (
-        update(OUTBOX_CLOCK)
-        .where(OUTBOX_CLOCK.c.clock == clock)
-        .values(newest_sequence=OUTBOX_CLOCK.c.newest_sequence + count)
-        .returning(OUTBOX_CLOCK.c.newest_sequence)
-    )
-    newest: int | None = connection.execute(advance).scalar_one_or_none()
+    asked = {"of_clock": clock, "count": count}
+    newest: int | None = connection.execute(_ADVANCE, asked).scalar_one_or_none()
     if newest is None:
         insert_once(connection, OUTBOX_CLOCK, {"clock": clock, "newest_sequence": 0})
-        newest = connection.execute(advance).scalar_one()
+        newest = connection.execute(_ADVANCE, asked).scalar_one()
     return newest
 
 

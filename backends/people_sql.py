@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select, tuple_, update
 
 from backends import social_writes_sql
 from backends.sql import chunks, in_turn, reading, writing
@@ -23,6 +23,8 @@ _EDITED = (
     "shown_picture_id",
 )  # fmt: skip
 _AT = PEOPLE.c
+_PERSON = select(PEOPLE).where(_AT.tenant_id == bindparam("tenant"), _AT.person_id == bindparam("person"))
+_PERSON_LOCKED = _PERSON.with_for_update()
 
 
 class SqlPeopleStore:
@@ -124,8 +126,8 @@ class SqlPeopleStore:
 
 
 def _person_of(connection: Connection, tenant_id: str, person_id: str, *, lock: bool = False) -> Person | None:
-    wanted = select(PEOPLE).where(_AT.tenant_id == tenant_id, _AT.person_id == person_id)
-    row = connection.execute(wanted.with_for_update() if lock else wanted).first()
+    own = {"tenant": tenant_id, "person": person_id}
+    row = connection.execute(_PERSON_LOCKED if lock else _PERSON, own).first()
     return None if row is None else _person(row)
 
 

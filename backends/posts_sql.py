@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection, Engine, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Engine, bindparam, delete, exists, func, insert, select, tuple_, update
 
 from backends import outbox_sql, post_rows
 from backends.post_rows import post_of
@@ -18,6 +18,18 @@ from feed.post_states import Reach, StateStep
 from streams.topics import POSTS as POSTS_TOPIC
 
 _ID = re.compile(r"[0-9a-f]{32}")
+
+# What every post asks for is built once: building a statement takes longer than SQLite takes to answer it.
+_POST = select(POSTS).where(POSTS.c.tenant_id == bindparam("tenant"), POSTS.c.post_id == bindparam("post"))
+_POST_LOCKED = _POST.with_for_update()
+_WRITTEN = select(POST_WRITES.c.request_digest, POST_WRITES.c.post_id).where(
+    POST_WRITES.c.tenant_id == bindparam("tenant"), POST_WRITES.c.idempotency_key == bindparam("key")
+)
+_NEWEST_STEP = select(func.max(POST_HISTORY.c.number)).where(POST_HISTORY.c.post_id == bindparam("post"))
+_ADD, _ADD_REVISION, _ADD_STEP, _ADD_MEDIUM, _ADD_WRITE = map(
+    insert, (POSTS, POST_REVISIONS, POST_HISTORY, POST_MEDIA, POST_WRITES)
+)
+_DROP_MEDIA = delete(POST_MEDIA).where(POST_MEDIA.c.post_id == bindparam("post"))
 
 
 class SqlPostStore:
@@ -33,9 +45,9 @@ class SqlPostStore:
             if (known := _written(connection, post.tenant_id, key, digest, to_write=True)) is not None:
                 return known
             row = post_rows.row_of(post)
-            connection.execute(insert(POSTS), [row])
+            connection.execute(_ADD, row)
             _keep_content(connection, post, row["content"], now_ms)
-            _keep_steps(connection, post.post_id, steps)
+            _keep_steps(connection, post.post_id, steps, is_new=True)
             _remember(connection, post, key, digest, now_ms)
             _tell(connection, post, now_ms)
             return post
@@ -189,8 +201,7 @@ class SqlPostStore:
 def _written(connection: Connection, tenant_id: str, key: str, digest: str, *, to_write: bool = False) -> Post | None:
     if to_write:
         in_turn(connection, "post write", tenant_id, key)
-    wrote = select(POST_WRITES).where(POST_WRITES.c.tenant_id == tenant_id, POST_WRITES.c.idempotency_key == key)
-    row = connection.execute(wrote).first()
+    row = connection.execute(_WRITTEN, {"tenant": tenant_id, "key": key}).first()
     if row is None:
         return None
     if row.request_digest != digest:
@@ -202,28 +213,28 @@ def _post_of(connection: Connection, tenant_id: str, post_id: str, *, lock: bool
     # What is no id of ours is not looked for: some engines refuse characters that an id could hold.
     if not _ID.fullmatch(post_id):
         return None
-    wanted = select(POSTS).where(POSTS.c.tenant_id == tenant_id, POSTS.c.post_id == post_id)
-    row = connection.execute(wanted.with_for_update() if lock else wanted).first()
+    own = {"tenant": tenant_id, "post": post_id}
+    row = connection.execute(_POST_LOCKED if lock else _POST, own).first()
     return None if row is None else post_of(row)
 
 
 def _keep_content(connection: Connection, post: Post, content: str, now_ms: int) -> None:
     revision = {"post_id": post.post_id, "revision": post.revision, "at_ms": now_ms, "content": content}
-    connection.execute(insert(POST_REVISIONS), [revision])
-    connection.execute(delete(POST_MEDIA).where(POST_MEDIA.c.post_id == post.post_id))
+    connection.execute(_ADD_REVISION, revision)
+    if post.revision > 1:
+        connection.execute(_DROP_MEDIA, {"post": post.post_id})
     shown = {medium.media_id for medium in post.media if medium.media_id}
     if shown:
         rows = [{"post_id": post.post_id, "media_id": media_id} for media_id in sorted(shown)]
-        connection.execute(insert(POST_MEDIA), rows)
+        connection.execute(_ADD_MEDIUM, rows)
 
 
-def _keep_steps(connection: Connection, post_id: str, steps: Sequence[StateStep]) -> None:
+def _keep_steps(connection: Connection, post_id: str, steps: Sequence[StateStep], *, is_new: bool = False) -> None:
     if not steps:
         return
-    newest = connection.execute(select(func.max(POST_HISTORY.c.number)).where(POST_HISTORY.c.post_id == post_id))
-    first = (newest.scalar() or 0) + 1
-    rows = [post_rows.history_row(post_id, first + at, step) for at, step in enumerate(steps)]
-    connection.execute(insert(POST_HISTORY), rows)
+    newest = 0 if is_new else connection.execute(_NEWEST_STEP, {"post": post_id}).scalar() or 0
+    rows = [post_rows.history_row(post_id, newest + at, step) for at, step in enumerate(steps, 1)]
+    connection.execute(_ADD_STEP, rows)
 
 
 def _tell(connection: Connection, post: Post, now_ms: int) -> None:
@@ -258,4 +269,4 @@ def _remember(connection: Connection, post: Post, key: str, digest: str, now_ms:
         "post_id": post.post_id,
         "at_ms": now_ms,
     }
-    connection.execute(insert(POST_WRITES), [row])
+    connection.execute(_ADD_WRITE, row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, delete, func, insert, select, tuple_
+from sqlalchemy import Engine, bindparam, delete, func, insert, select, tuple_
 
 from backends.posts_sql import SqlPostStore
 from backends.sql import chunks, in_turn, reading, writing
@@ -17,6 +17,8 @@ from feed.social.words import Tallies
 _AT = POSTS.c
 _NEWEST_FIRST = (_AT.published_at_ms.desc(), _AT.post_id.desc())
 _SEEN = (int(PostState.CLEAN), int(PostState.LIMITED))
+_UNTAG = delete(HASHTAGS).where(HASHTAGS.c.tenant_id == bindparam("tenant"), HASHTAGS.c.post_id == bindparam("post"))
+_TAG = insert(HASHTAGS)
 
 
 class SqlPostReader:
@@ -81,13 +83,12 @@ class SqlTagStore:
 
     def tag(self, tenant_id: str, post_id: str, tags: Sequence[str]) -> None:
         """The hashtags of a post, in place of those it had."""
-        of = HASHTAGS.c
         rows = [{"tenant_id": tenant_id, "tag": tag, "post_id": post_id} for tag in dict.fromkeys(tags)]
         with writing(self._engine) as connection:
             in_turn(connection, "hashtags", tenant_id, post_id)
-            connection.execute(delete(HASHTAGS).where(of.tenant_id == tenant_id, of.post_id == post_id))
+            connection.execute(_UNTAG, {"tenant": tenant_id, "post": post_id})
             if rows:
-                connection.execute(insert(HASHTAGS), rows)
+                connection.execute(_TAG, rows)
 
     def mention(self, tenant_id: str, source_id: str, person_ids: Sequence[str]) -> list[str]:
         """Who is mentioned, in place of before; those who were not mentioned before."""

@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, Table, make_url, text
+from sqlalchemy import URL, Connection, Engine, Insert, Table, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -77,10 +77,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def reading(engine: Engine) -> Iterator[Connection]:
     """One transaction that only reads and sees one state throughout, whatever is written meanwhile."""
     dialect = sql_sqlite if engine.dialect.name == "sqlite" else sql_postgresql
-    with _translated(), engine.connect() as opened:
-        connection = dialect.for_reading(opened)
-        with connection.begin():
-            yield connection
+    with _translated(), engine.connect() as connection, dialect.begin_reading(connection):
+        yield connection
 
 
 def in_turn(connection: Connection, *names: str) -> None:
@@ -94,10 +92,15 @@ def in_turn(connection: Connection, *names: str) -> None:
 
 def insert_once(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row unless there is one with its key; False when there is. Waits for writers of the same key."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    once = dialect.insert(table).values(row).on_conflict_do_nothing()
+    return connection.execute(_once(table, connection.dialect.name), row).rowcount == 1
+
+
+@cache
+def _once(table: Table, engine: str) -> Insert:
+    dialect = postgresql if engine == "postgresql" else sqlite
     # How many rows an INSERT made is forgotten on PostgreSQL unless it is asked for.
-    return connection.execute(once.execution_options(preserve_rowcount=True)).rowcount == 1
+    once: Insert = dialect.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return once
 
 
 def chunks(values: Iterable[T], size: int = IN_CHUNK) -> Iterator[Sequence[T]]:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import psycopg
 from psycopg import sql
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, RootTransaction, create_engine, event, make_url, text
 
 from common.errors import BackendUnavailable
 
@@ -102,9 +102,9 @@ def emptied_beside(url: str, suffix: str) -> str:
     return parsed.set(database=name).render_as_string(hide_password=False)
 
 
-def for_reading(connection: Connection) -> Connection:
-    """The connection, whose next transaction sees one state and writes nothing."""
-    return connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+def begin_reading(connection: Connection) -> RootTransaction:
+    """Begin a transaction that sees one state and writes nothing."""
+    return connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True).begin()
 
 
 def wait_for_turn(connection: Connection, name: str) -> None:

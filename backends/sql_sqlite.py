@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, RootTransaction, create_engine, event
 
 from common.errors import BackendUnavailable
 
 BUSY_TIMEOUT_MS = 10_000
-_READING = "haat_reading"
 
 # Who writes next, by engine.
 _LINES: WeakKeyDictionary[Engine, Any] = WeakKeyDictionary()
 _LINES_LOCK = threading.Lock()
 _SYNCED: ContextVar[bool] = ContextVar("synced", default=True)
+_READS_ONLY: ContextVar[bool] = ContextVar("reads_only", default=False)
 
 
 def make_engine(url: URL) -> Engine:
@@ -32,7 +32,8 @@ def make_engine(url: URL) -> Engine:
     _make_parent(Path(url.database))
     engine = create_engine(url, pool_size=8, max_overflow=16)
     event.listen(engine, "connect", _set_up)
-    event.listen(engine, "begin", _begin)
+    # And no listener to the event "begin": where an engine has one, every statement looks for those of its own.
+    engine.dialect.do_begin = _begin  # type: ignore[method-assign]
     return engine
 
 
@@ -63,9 +64,13 @@ def turn(engine: Engine) -> Iterator[None]:
             line.release()
 
 
-def for_reading(connection: Connection) -> Connection:
-    """The connection, whose next transaction takes no lock."""
-    return connection.execution_options(**{_READING: True})
+def begin_reading(connection: Connection) -> RootTransaction:
+    """Begin a transaction that takes no lock."""
+    before = _READS_ONLY.set(True)
+    try:
+        return connection.begin()
+    finally:
+        _READS_ONLY.reset(before)
 
 
 def _make_parent(file: Path) -> None:
@@ -86,7 +91,6 @@ def _set_up(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _begin(connection: Connection) -> None:
+def _begin(dbapi_connection: PoolProxiedConnection) -> None:
     # A writer takes the lock first: one that read before would fail as soon as somebody else wrote meanwhile.
-    reads_only = connection.get_execution_options().get(_READING, False)
-    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+    dbapi_connection.cursor().execute("BEGIN" if _READS_ONLY.get() else "BEGIN IMMEDIATE")

@@ -206,8 +206,9 @@ def _of_words(
     findings: dict[Label, Finding] = {}
     most: dict[Label, float] = {}
     shaped = {name: features.shaped(one.folded.text) for name, one in read.items()}
+    contacts = {name: asks_for_contact(one.plain.text) for name, one in read.items()}
     for name, words in [*shaped.items(), *([("", " ".join(shaped.values()))] if len(shaped) > 1 else [])]:
-        contact = any(asks_for_contact(one.plain.text) for at, one in read.items() if name in ("", at))
+        contact = contacts[name] if name else any(contacts.values())
         for label, chance, threshold in zip(
             classifiers.labels, classifiers.of_shaped(words).tolist(), classifiers.thresholds, strict=True
         ):

@@ -23,7 +23,7 @@ from feed.moderation import confusables, features, identity_terms, words
 from feed.moderation.text import NormalisedText, normalise
 from feed.moderation.training_settings import TrainingSettings
 from feed.verdict import Label
-from ranking.calibration import Calibration
+from ranking.calibration import Calibration, apply_each
 
 SCHEMA: Final = 1
 WEIGHTS_FILE, MANIFEST_FILE, EVALUATION_FILE = "weights.npz", "manifest.json", "evaluation.json"
@@ -85,10 +85,7 @@ class TextClassifiers:
         """As `probabilities`, of a text as `features.shaped` leaves it."""
         if not shaped:
             return np.zeros(len(self.labels))
-        raw = self.raw_scores(shaped)
-        return np.array(
-            [calibration.apply(raw[at : at + 1])[0] for at, calibration in enumerate(self.calibrations)], np.float64
-        )
+        return apply_each(self.calibrations, self.raw_scores(shaped))
 
     def evidence(self, text: NormalisedText, label: Label) -> str:
         """What was written around the word that weighs most for `label`, at most 80 characters of it."""

@@ -7,6 +7,7 @@ trained on. Pieces are two to five letters within a word and its blanks, which i
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -58,28 +59,30 @@ def counts(text: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 def _pieces(text: str) -> list[NDArray[np.uint64]]:
     letters = np.frombuffer(f" {text} ".encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
     # A piece may begin or end with the blank beside its word, and holds none within.
-    blanks = np.concatenate([[0], np.cumsum(letters == 32)])
+    blanks = np.zeros(len(letters) + 1, np.int64)
+    np.cumsum(letters == 32, out=blanks[1:])
     found = []
     piece = letters
     for at, size in enumerate(_SIZES):
         if len(letters) < size:
             break
         piece = piece[: len(letters) - size + 1] * _BASE + letters[size - 1 :]
-        start = np.arange(len(piece))
-        whole = blanks[start + size - 1] - blanks[start + 1] == 0
+        whole = blanks[size - 1 : -1] == blanks[1 : len(piece) + 1]
         found.append(piece[whole] ^ _SALTS[at])
     return found
 
 
 def _of_words(text: str) -> list[NDArray[np.uint64]]:
-    single = np.array([_word_hash(word) for word in text.split(" ")], dtype=np.uint64)
+    single = np.array([_word_hash(word[:_LONGEST_WORD]) for word in text.split(" ")], dtype=np.uint64)
     pairs = single[:-1] * _PAIR + single[1:]
     return [single, pairs]
 
 
+# A word is counted in its field and in all fields together, and most come again.
+@lru_cache(maxsize=4_096)
 def _word_hash(word: str) -> int:
     value = 0
-    for letter in word[:_LONGEST_WORD]:
+    for letter in word:
         value = (value * 0x100000001B3 ^ ord(letter)) & 0xFFFF_FFFF_FFFF_FFFF
     return value ^ 0x1D8E4E27C47D124F
 

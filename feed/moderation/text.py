@@ -194,6 +194,9 @@ def _joined(match: re.Match[str]) -> str:
 
 
 def _undisguised(token: str) -> str:
+    # Most are words of letters alone, in which nothing can be disguised but by stretching them.
+    if token.isalpha() and not _STRETCHED.search(token):
+        return token
     if len(token) > words.LONGEST + 30 or _URL.fullmatch(token):
         return token
     edges = _EDGES.match(token)

@@ -76,7 +76,7 @@ def _headline(row: Mapping[str, str]) -> Example | None:
 
 def asks_for_contact(text: str) -> bool:
     """Does it hold a link, a telephone number or a short code? With the label spam this stands in for a scam's bait."""
-    digits = sum(letter.isdigit() for letter in text)
+    digits = sum(map(str.isdigit, text))
     lowered = text.lower()
     return digits >= 5 or any(sign in lowered for sign in ("http", "www.", ".com", ".net", ".org", ".co.uk", "watch?v"))
 

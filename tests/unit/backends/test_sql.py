@@ -105,6 +105,34 @@ def test_writers_at_once_wait_for_each_other(engine: Engine) -> None:
         assert connection.execute(text("SELECT count(*), max(number) FROM numbers")).one() == (40, 40)
 
 
+def test_a_reader_waits_for_no_writer_and_sees_one_state_throughout(engine: Engine) -> None:
+    count = text("SELECT count(*) FROM numbers")
+    with reading(engine) as before:
+        assert before.execute(count).scalar() == 0
+        with writing(engine) as writes:
+            writes.execute(text("INSERT INTO numbers VALUES (1)"))
+            with reading(engine) as meanwhile:
+                assert meanwhile.execute(count).scalar() == 0
+        assert before.execute(count).scalar() == 0
+    with reading(engine) as after:
+        assert after.execute(count).scalar() == 1
+
+
+def test_a_writer_takes_its_turn_before_it_reads_and_is_told_when_there_is_none(tmp_path: Path, engine: Engine) -> None:
+    with reading(engine) as connection:
+        connection.execute(text("PRAGMA busy_timeout = 0"))
+    other = sqlite3.connect(tmp_path / "haat.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(BackendUnavailable, match="locked"), writing(engine):
+        raise AssertionError("it began without its turn")
+
+    other.execute("ROLLBACK")
+    other.close()
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO numbers VALUES (1)"))
+
+
 def test_trouble_is_told_in_our_own_words(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(text("INSERT INTO numbers VALUES (1)"))

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from ranking.calibration import LEAST, MOST, Calibration
+from ranking.calibration import LEAST, MOST, UNCALIBRATED, Calibration, apply_each
 from ranking.calibration_fitting import fit_calibration
 from ranking.settings import Calibrating
 
@@ -65,6 +65,15 @@ def test_separable_scores_do_not_run_away() -> None:
 
     assert found.is_monotone()
     assert found.apply(np.array([-5.0]))[0] < 0.01 < 0.99 < found.apply(np.array([8.0]))[0]
+
+
+@pytest.mark.parametrize("methods", [("platt", "platt"), ("platt", "isotonic"), ()])
+def test_each_score_is_calibrated_as_it_is_alone(methods: tuple[Calibrating, ...]) -> None:
+    each = [fit_calibration(method, RAW, CLICKS, ONES) for method in methods] + [UNCALIBRATED] * len(methods)
+
+    for raw in CHANCE.normal(0.0, 20.0, (50, len(each))):
+        alone = [one.apply(raw[at : at + 1])[0] for at, one in enumerate(each)]
+        assert apply_each(each, raw).tolist() == alone
 
 
 @pytest.mark.parametrize("method", METHODS)
