@@ -11,6 +11,9 @@ from exchange.pause import SwitchState
 
 _SWITCH = 1
 
+# Asked several times a second.
+_STANDS = select(EXCHANGE_SWITCH)
+
 
 class SqlExchangeSwitch:
     """SwitchStore over an engine of backends.sql."""
@@ -21,7 +24,7 @@ class SqlExchangeSwitch:
     def read(self) -> SwitchState:
         """How it stands."""
         with reading(self._engine) as connection:
-            row = connection.execute(select(EXCHANGE_SWITCH)).first()
+            row = connection.execute(_STANDS).first()
         if row is None:
             return SwitchState(paused=False)
         return SwitchState(bool(row.paused), row.changed_at_ms, row.changed_by, row.reason)

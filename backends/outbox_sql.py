@@ -20,6 +20,14 @@ _OUTBOX = "outbox"
 _TOLD = PROJECTIONS.c
 
 _ADD = insert(OUTBOX)
+_NEWEST = select(func.max(OUTBOX.c.sequence))
+_TOLD_UPTO = select(_TOLD.upto_offset).where(_TOLD.node == bindparam("node"), _TOLD.projection == _OUTBOX)
+_FRESH = (
+    select(OUTBOX.c.sequence, OUTBOX.c.topic, OUTBOX.c.fields)
+    .where(OUTBOX.c.sequence > bindparam("upto"))
+    .order_by(OUTBOX.c.sequence)
+    .limit(bindparam("batch"))
+)
 _ADVANCE = (
     update(OUTBOX_CLOCK)
     .where(OUTBOX_CLOCK.c.clock == bindparam("of_clock"))
@@ -52,7 +60,7 @@ def append(connection: Connection, topic: str, events: Sequence[dict[str, Any]],
 
 def newest_sequence(connection: Connection) -> int:
     """The sequence of the newest event, 0 before the first."""
-    newest: int | None = connection.execute(select(func.max(OUTBOX.c.sequence))).scalar()
+    newest: int | None = connection.execute(_NEWEST).scalar()
     return newest or 0
 
 
@@ -94,22 +102,18 @@ class OutboxRelay:
 
         `publish` returns when the log keeps the events; what it raises leaves them untold.
         """
-        told = select(_TOLD.upto_offset).where(_TOLD.node == self._node, _TOLD.projection == _OUTBOX)
+        rows: Sequence[Any] = []
         with reading(self._engine) as connection:
-            upto = connection.execute(told).scalar()
+            upto = connection.execute(_TOLD_UPTO, {"node": self._node}).scalar()
+            if upto is not None:
+                rows = connection.execute(_FRESH, {"upto": upto, "batch": self._batch}).all()
         if upto is None:
             # Before anything else, so that nothing is passed over which another node tells and marks meanwhile.
             with writing(self._engine) as connection:
                 upto = _untold(connection)
                 move(connection, _OUTBOX, _OUTBOX, 0, upto, 0, self._node)
-        fresh = (
-            select(OUTBOX.c.sequence, OUTBOX.c.topic, OUTBOX.c.fields)
-            .where(OUTBOX.c.sequence > upto)
-            .order_by(OUTBOX.c.sequence)
-            .limit(self._batch)
-        )
-        with reading(self._engine) as connection:
-            rows = connection.execute(fresh).all()
+            with reading(self._engine) as connection:
+                rows = connection.execute(_FRESH, {"upto": upto, "batch": self._batch}).all()
         if not rows:
             return 0
         events = [OutboxEvent(sequence, topic, msgspec.json.decode(fields)) for sequence, topic, fields in rows]

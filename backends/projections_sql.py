@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from backends.sql import reading
 from backends.sql_tables_measurement import PROJECTIONS
 from common.nodes import ALL_NODES, DEFAULT_NODE
 
 _AT = PROJECTIONS.c
+# Asked several times a second by everybody who follows the log.
+_READ_UPTO = select(_AT.upto_offset, _AT.as_of_ms).where(
+    _AT.node == bindparam("node"), _AT.projection == bindparam("projection"), _AT.topic == bindparam("topic")
+)
 
 
 def read_upto(engine: Engine, projection: str, topic: str, node: str = DEFAULT_NODE) -> tuple[int, int]:
     """(the offset from which on nothing is read yet, the time of the newest event that was)."""
-    own = (_AT.node == node) & (_AT.projection == projection) & (_AT.topic == topic)
+    own = {"node": node, "projection": projection, "topic": topic}
     with reading(engine) as connection:
-        row = connection.execute(select(_AT.upto_offset, _AT.as_of_ms).where(own)).first()
+        row = connection.execute(_READ_UPTO, own).first()
     return (row.upto_offset, row.as_of_ms) if row else (0, 0)
 
 

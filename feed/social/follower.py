@@ -42,10 +42,14 @@ class PostFollower:
         self._read_upto = read_upto
         self._move = move
         self._statements = statements
+        # What the store knows to be read is asked for only where there is something new.
+        self._followed: int | None = None
 
     def catch_up(self) -> int:
         """Follow what was told since; how many changes there were. For a job beside; blocks on the stores."""
         followed = 0
+        if self._log.end(POSTS.name) == self._followed:
+            return 0
         offset = self._read_upto()
         while records := self._log.read(POSTS.name, offset, _AT_ONCE):
             # Only the newest state counts: a post that changed five times is looked at once.
@@ -60,6 +64,7 @@ class PostFollower:
             self._move(offset, records[-1].offset + 1)
             offset = records[-1].offset + 1
             followed += len(records)
+        self._followed = offset
         return followed
 
     def _follow(self, tenant_id: str, post_id: str) -> Document | None:
