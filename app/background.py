@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.floor_files import RULES_FILE, learned_floors_of, load_rules
 from app.haat import Haat
+from app.huge_pages import use_huge_pages
 from app.job_lines import Job, JobLine, Trouble
 from app.wiring_shared import take_in
 from backends.budget_ledger_pooled import PooledBudgetLedger
@@ -145,6 +146,7 @@ class Background:
             ("forgetting who was erased", 0.5, self._forget_who_was_erased),
             ("taking in products for look-alikes", 1.0, haat.look_alikes.keep_up),
             ("reading publishers' ads.txt", 1.0, self._read_ads_txt),
+            ("bringing memory together in large pages", 60.0, lambda: asyncio.to_thread(use_huge_pages)),
         ]
         if haat.shared is not None:
             jobs += [

@@ -59,6 +59,8 @@ class AnswerWriter:
         self._currency = currency
         # By identity of the facts, which are kept beside so that no other object can take the identity over.
         self._templates: dict[int, tuple[AdFacts, bytes]] = {}
+        # Placements and bidders go by few names.
+        self._named: dict[tuple[bytes, str], bytes] = {}
 
     def answer(self, answer: Answer) -> bytes:
         """The message."""
@@ -94,7 +96,7 @@ class AnswerWriter:
         return b"".join((_RESULTS, _length(len(head) + len(data)), head, data))
 
     def _placement(self, placement: PlacementAnswer) -> bytes:
-        named = _text(_PLACEMENT_ID, placement.placement_id) if placement.placement_id else b""
+        named = self._name(_PLACEMENT_ID, placement.placement_id) if placement.placement_id else b""
         ad = placement.ad
         if ad is None:
             reason = placement.no_ad_reason
@@ -108,7 +110,7 @@ class AnswerWriter:
             markup,
             _PRICE,
             _varint(ad.price_micros),
-            _text(_BIDDER, ad.bidder),
+            self._name(_BIDDER, ad.bidder),
         ]
         if ad.currency and ad.currency != self._currency:
             # The last of two is the one that counts.
@@ -117,6 +119,14 @@ class AnswerWriter:
             parts.append(_text(_DEAL_ID, ad.deal_id))
         data = b"".join(parts)
         return b"".join((named, _AN_AD, _length(len(data)), data))
+
+    def _name(self, tag: bytes, name: str) -> bytes:
+        known = self._named.get((tag, name))
+        if known is None:
+            if len(self._named) >= _TEMPLATES:
+                self._named.clear()
+            known = self._named[tag, name] = _text(tag, name)
+        return known
 
     def _template(self, facts: AdFacts) -> bytes:
         kept = self._templates.get(id(facts))

@@ -105,9 +105,11 @@ class Evaluator:
         table = self.tables["pair"]
         kernels.score(
             products,
-            _page_and_position(pages, positions),
+            pages,
+            positions,
             np.ascontiguousarray(product_rows, np.int32),
-            np.ascontiguousarray(page_rows.astype(np.int64) * len(positions) + position_rows),
+            np.ascontiguousarray(page_rows, np.int32),
+            np.ascontiguousarray(position_rows, np.int32),
             np.ascontiguousarray(pairs, np.float64),
             table.masks,
             table.first_bin,
@@ -138,12 +140,6 @@ def compile_forest(forest: Forest, scopes: Sequence[Scope]) -> Evaluator:
         leaf_values=np.array([value for tree in forest.trees for value in tree.leaf_values], np.float64),
         first_leaf=np.cumsum([0, *(len(tree.leaf_values) for tree in forest.trees)][:-1]).astype(np.int64),
     )
-
-
-def _page_and_position(pages: Masks, positions: Masks) -> Masks:
-    """Every page at every position, uint64 [pages * positions, trees]."""
-    both: Masks = pages[:, None, :] & positions[None, :, :]
-    return both.reshape(len(pages) * len(positions), pages.shape[1])
 
 
 def _tabulate(features: Sequence[Sequence[tuple[int, Split]]], trees: int) -> MaskTable:

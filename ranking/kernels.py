@@ -91,9 +91,11 @@ def combine(
 @kernel
 def score(
     products: NDArray[np.uint64],
-    places: NDArray[np.uint64],
+    pages: NDArray[np.uint64],
+    positions: NDArray[np.uint64],
     product_rows: NDArray[np.int32],
-    place_rows: NDArray[np.int64],
+    page_rows: NDArray[np.int32],
+    position_rows: NDArray[np.int32],
     pairs: NDArray[np.float64],
     masks: NDArray[np.uint64],
     first_bin: NDArray[np.int64],
@@ -105,7 +107,9 @@ def score(
     first_leaf: NDArray[np.int64],
     out: NDArray[np.float64],
 ) -> None:
-    """`out[row]`: the sum of the leaves that remain of products[…] & places[…] & the masks of its pair columns."""
+    """`out[row]`: the sum of the leaves that remain of products[…] & pages[…] & positions[…] & the masks of its pair
+    columns. A page's masks and all positions' stay near for its rows; put together beforehand they would not.
+    """
     rows = len(product_rows)
     trees = len(first_leaf)
     width = pairs.shape[1]
@@ -115,9 +119,10 @@ def score(
             # The last rows fill their lanes with the last one, so that every lane has something to add.
             row = min(start + lane, rows - 1)
             product = product_rows[row]
-            place = place_rows[row]
+            page = page_rows[row]
+            position = position_rows[row]
             for tree in range(trees):
-                left[lane, tree] = products[product, tree] & places[place, tree]
+                left[lane, tree] = products[product, tree] & pages[page, tree] & positions[position, tree]
             for column in range(width):
                 at = _bin_of(pairs[row, column], column, first_bin, thresholds, first_threshold, categories, zero)
                 for tree in range(trees):
