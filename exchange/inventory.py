@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from exchange.creatives.ad_facts import AdFacts, KnownAds
 from exchange.creatives.formats import shape_of as shape_of_format
 from exchange.order_book import ANY_TERM, OrderBook, key_of, packed, table_of
-from exchange.placement_asks import PlacementAsks
+from exchange.placement_asks import PageAsks, PlacementAsks
 from exchange.ports import CAMPAIGN_ACCOUNTS, CreativeRecord, LineItemRecord, Ranker
 from exchange.request import Placement, PricingModel
 from exchange.standing_bids import ADVERTISER, CAMPAIGN, CREATIVE, Standing, standing
@@ -74,6 +74,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     cap_scopes: frozenset[int]
     # What placements ask for in numbers of this snapshot; filled by exchange.page_arrays.
     asks: dict[int, tuple[Placement, PlacementAsks]]
+    page_asks: dict[int, tuple[tuple[Placement, ...], PageAsks]]
     # Does anybody bid per thousand viewable impressions?
     by_view: bool = False
 
@@ -245,6 +246,7 @@ class InventoryCompiler:
             known=KnownItems(self._known.campaign.copy(), self._known.brand.copy()),
             cap_scopes=frozenset(abs(cap.scope) for cap in caps) & {CAMPAIGN, ADVERTISER, CREATIVE},
             asks={},
+            page_asks={},
             by_view=bool((item_pricing == PricingModel.VCPM).any()),
         )
 

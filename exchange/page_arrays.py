@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exchange.inventory import Snapshot
-from exchange.placement_asks import DealAsks, PlacementAsks, placement_asks
+from exchange.placement_asks import DealAsks, PageAsks, PlacementAsks, page_asks, placement_asks
 from exchange.request import PageView, Placement
 from exchange.standing_bids import CREATIVE
 from exchange.traits import Kind, allowed_by
@@ -76,17 +76,17 @@ def page_arrays(
     allow_start = [0]
     allow_kinds: list[int] = []
     hour_rows: list[list[int]] = []
-    placement_start = [0]
+    placement_count: list[int] = []
     placement_term: list[int] = []
     shape: list[int] = []
-    shape_start = [0]
+    shape_count: list[int] = []
     block: list[int] = []
-    block_start = [0]
+    block_count: list[int] = []
     private: list[bool] = []
     deals: list[DealAsks] = []
-    deal_start = [0]
+    deal_count: list[int] = []
     same: list[bool] = []
-    known_asks = snapshot.asks
+    known_asks = snapshot.page_asks
 
     for view, visitor in zip(views, visitors, strict=True):
         # Where the page view is, then what it is about, then who looks: the weights count the latter two.
@@ -144,27 +144,27 @@ def page_arrays(
                 allow += [traits[kind, word] for word in allowed if (kind, word) in traits]
         allow_kinds.append(kinds)
         allow_start.append(len(allow))
-        blocked_seats = [traits[Kind.SEAT, s] for s in view.blocked_seats if (Kind.SEAT, s) in traits]
 
-        before = None
-        for placement in view.placements:
-            kept = known_asks.get(id(placement))
-            asks = kept[1] if kept is not None and kept[0] is placement else _read(snapshot, placement)
-            placement_term.append(asks.term)
-            # A placement that is targeted by name walks for itself; others share when they ask for the same.
-            same.append(asks == before)
-            before = asks if asks.term < 0 else None
-            shape += asks.shapes
-            shape_start.append(len(shape))
+        kept = known_asks.get(id(view.placements))
+        asks = kept[1] if kept is not None and kept[0] is view.placements else _read_page(snapshot, view.placements)
+        placement_count.append(len(asks.terms))
+        placement_term += asks.terms
+        same += asks.same
+        private += asks.private
+        shape += asks.shapes
+        shape_count += asks.shape_counts
+        deals += asks.deals
+        deal_count += asks.deal_counts
+        blocked_seats = [traits[Kind.SEAT, s] for s in view.blocked_seats if (Kind.SEAT, s) in traits]
+        if blocked_seats:
+            at = 0
+            for count in asks.block_counts:
+                block += (*asks.blocks[at : at + count], *blocked_seats)
+                block_count.append(count + len(blocked_seats))
+                at += count
+        else:
             block += asks.blocks
-            if blocked_seats:
-                block += blocked_seats
-            block_start.append(len(block))
-            private.append(asks.private)
-            if asks.deals:
-                deals += asks.deals
-            deal_start.append(len(deals))
-        placement_start.append(len(placement_term))
+            block_count += asks.block_counts
 
     numbers = np.array(seen_number, np.uint32)
     campaign, brand = _whose(snapshot, numbers)
@@ -188,17 +188,24 @@ def page_arrays(
         allow_start=np.array(allow_start, np.int32),
         allow=np.array(allow, np.int32),
         allow_kinds=np.array(allow_kinds, np.uint16),
-        placement_start=np.array(placement_start, np.int32),
+        placement_start=_starts(placement_count),
         placement_term=np.array(placement_term, np.int32),
-        shape_start=np.array(shape_start, np.int32),
+        shape_start=_starts(shape_count),
         shape=np.array(shape, np.int32),
-        block_start=np.array(block_start, np.int32),
+        block_start=_starts(block_count),
         block=np.array(block, np.int32),
         private=np.array(private, np.uint8),
         same_as_before=np.array(same, np.uint8),
-        deal_start=np.array(deal_start, np.int32),
+        deal_start=_starts(deal_count),
         **(_deal_columns(deals) if deals else _NO_DEALS),
     )
+
+
+def _starts(counts: Sequence[int]) -> NDArray[np.int32]:
+    """Where each begins, and behind them where the last one ends."""
+    starts = np.zeros(len(counts) + 1, np.int32)
+    np.add.accumulate(np.array(counts, np.int32), out=starts[1:])
+    return starts
 
 
 def _deal_columns(deals: Sequence[DealAsks]) -> dict[str, Any]:
@@ -217,11 +224,22 @@ def _deal_columns(deals: Sequence[DealAsks]) -> dict[str, Any]:
 _NO_DEALS: Final = _deal_columns(())
 
 
+def _read_page(snapshot: Snapshot, placements: tuple[Placement, ...]) -> PageAsks:
+    asks = page_asks([_read(snapshot, placement) for placement in placements])
+    if len(snapshot.page_asks) >= _REMEMBERED_PLACEMENTS:
+        snapshot.page_asks.clear()
+    # Kept beside its placements, so that no other object can take the identity over.
+    snapshot.page_asks[id(placements)] = (placements, asks)
+    return asks
+
+
 def _read(snapshot: Snapshot, placement: Placement) -> PlacementAsks:
+    kept = snapshot.asks.get(id(placement))
+    if kept is not None and kept[0] is placement:
+        return kept[1]
     asks = placement_asks(snapshot.vocabulary, placement)
     if len(snapshot.asks) >= _REMEMBERED_PLACEMENTS:
         snapshot.asks.clear()
-    # Kept beside its placement, so that no other object can take the identity over.
     snapshot.asks[id(placement)] = (placement, asks)
     return asks
 

@@ -34,6 +34,40 @@ class PlacementAsks(NamedTuple):
     deals: tuple[DealAsks, ...]
 
 
+class PageAsks(NamedTuple):
+    """What all placements of a page view ask for, one behind the other; `*_counts` say how many each has.
+
+    `same` says of each whether it asks for just what the one before does. One that is targeted by name walks for
+    itself, so neither it nor the one behind it is the same.
+    """
+
+    terms: tuple[int, ...]
+    same: tuple[bool, ...]
+    private: tuple[bool, ...]
+    shapes: tuple[int, ...]
+    shape_counts: tuple[int, ...]
+    blocks: tuple[int, ...]
+    block_counts: tuple[int, ...]
+    deals: tuple[DealAsks, ...]
+    deal_counts: tuple[int, ...]
+
+
+def page_asks(asks: Sequence[PlacementAsks]) -> PageAsks:
+    """What the placements of one page view ask for, in their order."""
+    before = [None, *asks[:-1]]
+    return PageAsks(
+        terms=tuple(one.term for one in asks),
+        same=tuple(one.term < 0 and one == last for one, last in zip(asks, before, strict=True)),
+        private=tuple(one.private for one in asks),
+        shapes=tuple(shape for one in asks for shape in one.shapes),
+        shape_counts=tuple(len(one.shapes) for one in asks),
+        blocks=tuple(block for one in asks for block in one.blocks),
+        block_counts=tuple(len(one.blocks) for one in asks),
+        deals=tuple(deal for one in asks for deal in one.deals),
+        deal_counts=tuple(len(one.deals) for one in asks),
+    )
+
+
 def placement_asks(words: Vocabulary, placement: Placement) -> PlacementAsks:
     """What this placement asks for."""
     blocks = {number for trait in blocked_by(placement) if (number := words.traits.get(trait)) is not None}
