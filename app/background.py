@@ -106,6 +106,9 @@ class Background:
         looking = [
             Job("seeing if the exchange is paused", 0.25, haat.money.pause.refresh),
             Job("looking for new API keys", 1.0, haat.keys.refresh),
+        ]
+        # Apart, as reading a new recommender takes seconds, and a pause is to be seen at once.
+        reading = [
             Job("reading currency rates", 5.0, haat.currencies.refresh),
             Job("looking for a new recommender", 5.0, haat.recommender.follow),
             Job("looking for a new vendor list", 30.0, haat.consent.refresh),
@@ -116,11 +119,13 @@ class Background:
         ]
         if haat.shared is not None:
             counting.append(Job("forgetting who was erased on other nodes", 0.5, haat.social.erased_here.forget))
-        if haat.redis is not None:
-            looking.append(Job("tending the pool of budgets", 1.0, self._tend_pool))
-            looking.append(Job("counting profiles", 60.0, self._count_profiles))
         spend = Job("counting spend into the ledger", 0.5, self._count_spend)
-        lines = {"counting": [spend, *counting], "looking": looking, "syncing": syncing}
+        lines = {"counting": [spend, *counting], "looking": looking, "reading": reading, "syncing": syncing}
+        if haat.redis is not None:
+            lines["pooling"] = [
+                Job("tending the pool of budgets", 1.0, self._tend_pool),
+                Job("counting profiles", 60.0, self._count_profiles),
+            ]
         if haat.settings.database_url:
             # A database in the network may be slow. Leases go by what was spent, so that is counted apart there.
             lines |= {"counting": counting, "spending": [spend]}
@@ -146,8 +151,9 @@ class Background:
             ("forgetting who was erased", 0.5, self._forget_who_was_erased),
             ("taking in products for look-alikes", 1.0, haat.look_alikes.keep_up),
             ("reading publishers' ads.txt", 1.0, self._read_ads_txt),
-            ("bringing memory together in large pages", 60.0, lambda: asyncio.to_thread(use_huge_pages)),
         ]
+        if haat.settings.huge_pages == "auto":
+            jobs.append(("bringing memory together in huge pages", 60.0, lambda: asyncio.to_thread(use_huge_pages)))
         if haat.shared is not None:
             jobs += [
                 ("taking in what other nodes are told", 0.25, partial(take_in, haat.shared, haat.catalogue)),

@@ -326,6 +326,10 @@ class SettingsOfOne:
     api_key: Annotated[
         str, Is(values.secret, "key of the storefront that `haat load` and `haat replay` speak for", secret=True)
     ] = field(default="", repr=False)
+    huge_pages: Annotated[
+        str,
+        Is(values.choice("auto", "off"), "pages of 2 MB under memory; auto: where there are any, off: as it comes"),
+    ] = "auto"
     log_format: Annotated[
         str, Is(values.choice("auto", "json", "console"), "how log lines look; auto: console on a terminal, else json")
     ] = "auto"
