@@ -25,6 +25,10 @@ AuctionCall = grpc.aio.StreamStreamCall[PageViewBatch, AnswerBatch]
 
 # At each address.
 _MOST_TRIES = 2
+# What grpcio says where a stream was refused while a batch was being written, in place of the refusal: asked again,
+# the server says it again.
+_REFUSAL_LOST = "Internal error from Core"
+_MOST_LOST = 8
 
 
 class _Waiting:
@@ -249,9 +253,11 @@ class AuctionStream:
     def _send_again(self, trouble: CallFailed) -> None:
         out = [waiting for batch in self._out.values() for waiting in batch if not waiting.answer.done()]
         self._out.clear()
-        given_up = [waiting for waiting in out if waiting.tries >= self._most_tries]
+        lost = trouble.code is grpc.StatusCode.INTERNAL and trouble.reason == _REFUSAL_LOST
+        most = max(self._most_tries, _MOST_LOST) if lost else self._most_tries
+        given_up = [waiting for waiting in out if waiting.tries >= most]
         self._fail(given_up, partial(StreamBroken, self._what, trouble.code, trouble.reason, trouble.errors))
-        self._pending.extendleft(waiting for waiting in reversed(out) if waiting.tries < self._most_tries)
+        self._pending.extendleft(waiting for waiting in reversed(out) if waiting.tries < most)
 
     def _fail_all(self, error: Callable[[], Exception]) -> None:
         for batch in self._out.values():

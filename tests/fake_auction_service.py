@@ -44,6 +44,7 @@ class FakeAuctionService(AuctionServiceServicer):
         self.unavailable_calls = 0
         # The next streams each break after so many batches were read and not answered.
         self.break_streams_after: list[int] = []
+        self.broken_as = grpc.StatusCode.UNAVAILABLE, "the fake broke as told"
         # Answer so many batches together, the last one first.
         self.reverse_every = 1
         self.hold_back = asyncio.Event()
@@ -74,7 +75,7 @@ class FakeAuctionService(AuctionServiceServicer):
             seen += 1
             self.batches.append([page_view.request_id for page_view in batch.page_views])
             if break_after and seen >= break_after:
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "the fake broke as told")
+                await context.abort(*self.broken_as)
             await self.hold_back.wait()
             waiting.append(self._answers(batch))
             if len(waiting) >= self.reverse_every:

@@ -118,6 +118,21 @@ async def test_a_call_whose_stream_breaks_twice_fails_with_the_reason() -> None:
     assert service.batches.count(["unlucky"]) == 2
 
 
+async def test_where_grpcio_lost_why_a_stream_was_refused_the_server_is_asked_again() -> None:
+    service = FakeAuctionService()
+    service.break_streams_after = [1] * 8
+    service.broken_as = grpc.StatusCode.INTERNAL, "Internal error from Core"
+    async with client_of(service) as client:
+        with pytest.raises(StreamBroken, match="INTERNAL — Internal error from Core"):
+            await client.hold_auction(a_page_view("never"))
+        service.break_streams_after = [1, 1, 1]
+        answer = await client.hold_auction(a_page_view("unlucky"))
+
+    assert answer.request_id == "unlucky"
+    assert service.batches.count(["unlucky"]) == 4
+    assert service.batches.count(["never"]) == 8
+
+
 async def test_a_server_that_never_answers_is_late_and_the_stream_recovers() -> None:
     service = FakeAuctionService()
     service.hold_back.clear()
