@@ -65,10 +65,9 @@ class WonBatch(msgspec.Struct):
 
 
 class SoldAd(msgspec.Struct, frozen=True):
-    """One entry of a batch, which stood on this page; the fields after `entry` are `_COLUMNS`."""
+    """One entry of a batch, which stood on this page; the other fields are `_COLUMNS`."""
 
     page: int
-    entry: int
     line_item_number: int
     campaign_number: int
     line_item_row: int
@@ -136,7 +135,7 @@ class KeptBatch(msgspec.Struct):
     def sold(self, entry: int) -> SoldAd:
         """What stands in one entry."""
         place, *numbers = self.columns[:, entry].tolist()
-        return SoldAd(place >> _INDEX_BITS, entry, *numbers)
+        return SoldAd(place >> _INDEX_BITS, *numbers)
 
 
 def kept_of(batch: WonBatch) -> KeptBatch:
