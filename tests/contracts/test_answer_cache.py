@@ -129,6 +129,18 @@ def test_a_cache_that_is_full_forgets_and_goes_on(tmp_path: Path) -> None:
     assert small.counts["kept"] == 200
 
 
+def test_of_a_process_the_oldest_answers_leave_and_one_that_was_given_anew_is_none_of_them() -> None:
+    memory, anew = MemoryAnswers(most=3), a_kept_answer("b" * 32)
+    for session_id, kept in (("s", a_kept_answer()), ("t", a_kept_answer()), ("s", anew), ("u", a_kept_answer())):
+        memory.keep([(a_question(session_id), kept)], NOW_MS)
+
+    assert memory.recall([a_question("s")], NOW_MS) == [anew]
+    memory.keep([(a_question(session_id), a_kept_answer()) for session_id in ("v", "w")], NOW_MS)
+
+    found = memory.recall([a_question(session_id) for session_id in "stuvw"], NOW_MS)
+    assert [kept is not None for kept in found] == [False, False, True, True, True]
+
+
 def test_what_has_ended_makes_room(tmp_path: Path) -> None:
     cache = LmdbAnswers(tmp_path / "answers", map_size_bytes=1 << 20)
     for turn in range(40):
