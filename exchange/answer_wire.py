@@ -11,6 +11,7 @@ from typing import Final
 from google.protobuf.descriptor import Descriptor
 
 from exchange.answer import Answer, PlacementAnswer
+from exchange.by_identity import ByIdentity
 from exchange.creatives.ad_facts import AdFacts
 from protos import exchange_pb2 as pb
 
@@ -57,8 +58,7 @@ class AnswerWriter:
 
     def __init__(self, currency: str) -> None:
         self._currency = currency
-        # By identity of the facts, which are kept beside so that no other object can take the identity over.
-        self._templates: dict[int, tuple[AdFacts, bytes]] = {}
+        self._templates: ByIdentity[AdFacts, bytes] = ByIdentity(self._template, most=_TEMPLATES)
         # Placements and bidders go by few names.
         self._named: dict[tuple[bytes, str], bytes] = {}
 
@@ -103,7 +103,7 @@ class AnswerWriter:
             return named + _NO_AD_REASON + _varint(reason) if reason else named
         markup = ad.markup.encode()
         parts = [
-            self._template(ad.facts),
+            self._templates.of(ad.facts),
             _text(_IMPRESSION_ID, ad.impression_id),
             _MARKUP,
             _length(len(markup)),
@@ -129,10 +129,7 @@ class AnswerWriter:
         return known
 
     def _template(self, facts: AdFacts) -> bytes:
-        kept = self._templates.get(id(facts))
-        if kept is not None:
-            return kept[1]
-        template = pb.Ad(
+        template: bytes = pb.Ad(
             line_item_id=facts.line_item_id,
             creative_id=facts.creative_id,
             advertiser_id=facts.advertiser_id,
@@ -146,9 +143,6 @@ class AnswerWriter:
             mtype=facts.mtype,
             duration_s=facts.duration_s,
         ).SerializeToString()
-        if len(self._templates) >= _TEMPLATES:
-            self._templates.clear()
-        self._templates[id(facts)] = (facts, template)
         return template
 
 

@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from exchange.by_identity import ByIdentity
 from exchange.creatives.ad_facts import AdFacts, KnownAds
 from exchange.creatives.formats import shape_of as shape_of_format
 from exchange.order_book import ANY_TERM, OrderBook, key_of, packed, table_of
-from exchange.placement_asks import PageAsks, PlacementAsks
+from exchange.placement_asks import PageAsks, known_asks
 from exchange.ports import CAMPAIGN_ACCOUNTS, CreativeRecord, LineItemRecord, Ranker
 from exchange.request import Placement, PricingModel
 from exchange.standing_bids import ADVERTISER, CAMPAIGN, CREATIVE, Standing, standing
@@ -72,9 +73,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     known: KnownItems
     # Scopes of caps that are in use, beside that of the line item itself.
     cap_scopes: frozenset[int]
-    # What placements ask for in numbers of this snapshot; filled by exchange.page_arrays.
-    asks: dict[int, tuple[Placement, PlacementAsks]]
-    page_asks: dict[int, tuple[tuple[Placement, ...], PageAsks]]
+    # What the placements of a page ask for in numbers of this snapshot.
+    asks: ByIdentity[tuple[Placement, ...], PageAsks]
     # Does anybody bid per thousand viewable impressions?
     by_view: bool = False
 
@@ -223,12 +223,14 @@ class InventoryCompiler:
             "product_in_stock": np.array([self._in_stock(p) for p in product_ids], dtype=np.uint8),
         }
         book = OrderBook(**columns, packed=packed(columns))
+        # Its own: what is learned for later snapshots has no numbers in this one's arrays.
+        vocabulary = words.copy()
         return Snapshot(
             sequence=sequence,
             compiled_at_ms=now_ms,
             book=book,
             scratch=scratch_for(words.term_count, max(len(pairs), 1), max(len(words.traits), 1)),
-            vocabulary=words.copy(),
+            vocabulary=vocabulary,
             zones=tuple(zones),
             items=items,
             item_rows={record.line_item_id: row for row, record in enumerate(items)},
@@ -245,8 +247,7 @@ class InventoryCompiler:
             runs=runs,
             known=KnownItems(self._known.campaign.copy(), self._known.brand.copy()),
             cap_scopes=frozenset(abs(cap.scope) for cap in caps) & {CAMPAIGN, ADVERTISER, CREATIVE},
-            asks={},
-            page_asks={},
+            asks=known_asks(vocabulary),
             by_view=bool((item_pricing == PricingModel.VCPM).any()),
         )
 

@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exchange.inventory import Snapshot
-from exchange.placement_asks import DealAsks, PageAsks, PlacementAsks, page_asks, placement_asks
-from exchange.request import PageView, Placement
+from exchange.placement_asks import DealAsks
+from exchange.request import PageView
 from exchange.standing_bids import CREATIVE
 from exchange.traits import Kind, allowed_by
 from exchange.visitor import Visitor
 from exchange.walk_arrays import PageArrays
 
 _QUARTER_MS = 15 * 60 * 1000
-_REMEMBERED_PLACEMENTS = 10_000
 _LOW = (1 << 64) - 1
 
 
@@ -86,7 +85,6 @@ def page_arrays(
     deals: list[DealAsks] = []
     deal_count: list[int] = []
     same: list[bool] = []
-    known_asks = snapshot.page_asks
 
     for view, visitor in zip(views, visitors, strict=True):
         # Where the page view is, then what it is about, then who looks: the weights count the latter two.
@@ -145,8 +143,7 @@ def page_arrays(
         allow_kinds.append(kinds)
         allow_start.append(len(allow))
 
-        kept = known_asks.get(id(view.placements))
-        asks = kept[1] if kept is not None and kept[0] is view.placements else _read_page(snapshot, view.placements)
+        asks = snapshot.asks.of(view.placements)
         placement_count.append(len(asks.terms))
         placement_term += asks.terms
         same += asks.same
@@ -222,26 +219,6 @@ def _deal_columns(deals: Sequence[DealAsks]) -> dict[str, Any]:
 
 # Nobody writes into the arrays of a batch.
 _NO_DEALS: Final = _deal_columns(())
-
-
-def _read_page(snapshot: Snapshot, placements: tuple[Placement, ...]) -> PageAsks:
-    asks = page_asks([_read(snapshot, placement) for placement in placements])
-    if len(snapshot.page_asks) >= _REMEMBERED_PLACEMENTS:
-        snapshot.page_asks.clear()
-    # Kept beside its placements, so that no other object can take the identity over.
-    snapshot.page_asks[id(placements)] = (placements, asks)
-    return asks
-
-
-def _read(snapshot: Snapshot, placement: Placement) -> PlacementAsks:
-    kept = snapshot.asks.get(id(placement))
-    if kept is not None and kept[0] is placement:
-        return kept[1]
-    asks = placement_asks(snapshot.vocabulary, placement)
-    if len(snapshot.asks) >= _REMEMBERED_PLACEMENTS:
-        snapshot.asks.clear()
-    snapshot.asks[id(placement)] = (placement, asks)
-    return asks
 
 
 def _whose(snapshot: Snapshot, numbers: NDArray[np.uint32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
+from exchange.by_identity import ByIdentity
 from exchange.request import Deal, FlexSize, Format, Placement
 from exchange.traits import Kind, blocked_by, fits
 from exchange.vocabulary import DEAL, Vocabulary
@@ -66,6 +68,12 @@ def page_asks(asks: Sequence[PlacementAsks]) -> PageAsks:
         deals=tuple(deal for one in asks for deal in one.deals),
         deal_counts=tuple(len(one.deals) for one in asks),
     )
+
+
+def known_asks(words: Vocabulary) -> ByIdentity[tuple[Placement, ...], PageAsks]:
+    """What pages ask for in these words; a page that is new is mostly made of placements that are known."""
+    placements = ByIdentity(partial(placement_asks, words))
+    return ByIdentity(lambda of_page: page_asks([placements.of(placement) for placement in of_page]))
 
 
 def placement_asks(words: Vocabulary, placement: Placement) -> PlacementAsks:

@@ -11,7 +11,7 @@ from exchange.inventory import InventoryCompiler
 from exchange.inventory_follower import InventoryFollower
 from exchange.ports import LineItemRecord
 from exchange.request import PricingModel
-from tests.builders import FlatRanker, Purse, a_creative, a_line_item
+from tests.builders import FlatRanker, Purse, a_creative, a_line_item, a_placement
 from tests.examples import examples
 
 
@@ -49,6 +49,18 @@ def test_a_snapshot_does_not_change_when_others_are_made() -> None:
     assert first.zones == ("UTC",)
     assert "new-word" not in first.vocabulary.terms["keyword"]
     assert [item.line_item_id for item in second.items] == ["item-2"]
+
+
+def test_placements_ask_in_the_words_of_their_snapshot_alone() -> None:
+    compiler = a_compiler()
+    compiler.put([a_line_item(1)])
+    first = compiler.compile(1, 0)
+    compiler.put([a_line_item(2, targeting={"placement": ("top",)})])
+    second = compiler.compile(2, 0)
+    page = (a_placement("top"), a_placement("side"))
+
+    assert first.asks.of(page).terms == (-1, -1)
+    assert second.asks.of(page).terms == (second.vocabulary.terms["placement"]["top"], -1)
 
 
 def test_an_empty_inventory_compiles() -> None:
